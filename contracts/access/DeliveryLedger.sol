@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
+import {ICredibility} from "../interfaces/ICredibility.sol";
+import {IDeliveryLedger} from "../interfaces/IDeliveryLedger.sol";
+import {IIncentives} from "../interfaces/IIncentives.sol";
+import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
+import {IRecordRegistry} from "../interfaces/IRecordRegistry.sol";
+import {Codes} from "../libraries/Codes.sol";
+import {MerkleBatch} from "../libraries/MerkleBatch.sol";
+import {Module} from "../libraries/Module.sol";
+import {Periods} from "../libraries/Periods.sol";
+import {Roles} from "../libraries/Roles.sol";
+import {Score} from "../libraries/Score.sol";
+
+/// @title DeliveryLedger: evidence of an exchange.
+contract DeliveryLedger is Module, IDeliveryLedger {
+    // ── types ──
+
+    /// @dev `IDeliveryLedger.Delivery`, packed into four slots.
+    struct Stored {
+        bytes32 grantId;
+        bytes32 offerHash;
+        bytes16 sender;
+        bytes16 recipient;
+        State state;
+        uint8 faultCode;
+        uint8 faultSide;
+        uint8 verdict;
+        uint8 quality;
+        uint8 novelty;
+        uint32 seq;
+        uint40 receiptBy;
+        uint40 keyBy;
+        uint40 ackBy;
+        uint24 keyWithin;
+        uint24 ackWithin;
+    }
+
+    // ── constants ──
+
+    bytes32 private constant DELIVERY_OFFER = keccak256(
+        "DeliveryOffer(bytes32 grantId,uint32 seq,bytes32 ctRoot,bytes32 ptRoot,uint64 size,uint32 chunkCount,bytes32 keyCommit,bytes32 recvKey,uint64 offeredAt,uint64 receiptBy,uint24 keyWithin,uint24 ackWithin,bytes32 salt)"
+    );
+    bytes32 private constant RECEIPT =
+        keccak256("Receipt(bytes32 deliveryId,bytes32 offerHash,bytes32 ctRoot,uint64 receivedAt)");
+    bytes32 private constant ACKNOWLEDGEMENT = keccak256(
+        "Acknowledgement(bytes32 deliveryId,bytes32 offerHash,uint8 verdict,uint8 quality,uint8 novelty)"
+    );
+    bytes32 private constant DELIVERY_ENTRY = keccak256(
+        "DeliveryEntry(bytes16 inst,uint64 batchSeq,uint32 index,bytes32 leaf,bytes32 proofHash)"
+    );
+    bytes32 private constant OFFER = keccak256(
+        "Offer(bytes32 grantId,uint32 seq,bytes32 offerHash,uint64 receiptBy,uint24 keyWithin,uint24 ackWithin,uint256 nonce,uint64 deadline)"
+    );
+    bytes32 private constant RELEASE_KEY =
+        keccak256("ReleaseKey(bytes32 deliveryId,bytes sealedKey,uint256 nonce,uint64 deadline)");
+
+    /// @dev HPKE: 32 bytes of encapsulated key, a key of 32 to 64 bytes, 16 bytes of tag.
+    uint256 private constant SEALED_KEY_MIN = 80;
+    uint256 private constant SEALED_KEY_MAX = 112;
+    uint8 private constant QUALITY_MAX = 5;
+    uint8 private constant NOVELTY_MAX = 10;
+    /// @dev Deepest tree of entries: 2^24 records in one delivery.
+    uint256 private constant ENTRY_DEPTH_MAX = 24;
+    /// @dev `IIncentives.accrue`'s kind for a delivery.
+    uint8 private constant ACCRUE_DELIVERY = 1;
+
+    // ── storage ──
+
+    mapping(bytes32 deliveryId => Stored) private _deliveries;
+    /// @inheritdoc IDeliveryLedger
+    mapping(bytes32 grantId => uint32) public lastSeq;
+    mapping(bytes32 grantId => bool) private _dutyMissed;
+
+    constructor(address authority, address directory)
+        Module(authority, directory, "DeliveryLedger")
+    {}
+
+    // ── an exchange ──
+
+    /// @inheritdoc IDeliveryLedger
+    function offer(
+        bytes32 grantId,
+        uint32 seq,
+        bytes32 offerHash,
+        uint64 receiptBy,
+        uint24 keyWithin,
+        uint24 ackWithin
+    ) external {
+        _requireWindows(receiptBy, keyWithin, ackWithin);
+        Stored storage d = _offer(msg.sender, grantId, seq, offerHash);
+        (d.receiptBy, d.keyWithin, d.ackWithin) = (_packed(receiptBy), keyWithin, ackWithin);
+        _emitOffered(d);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function offerBySig(
+        bytes32 grantId,
+        uint32 seq,
+        bytes32 offerHash,
+        uint64 receiptBy,
+        uint24 keyWithin,
+        uint24 ackWithin,
+        Auth calldata auth
+    ) external {
+        _requireWindows(receiptBy, keyWithin, ackWithin);
+        address signer = _verifyAct(auth, OFFER, _words(6));
+        Stored storage d = _offer(signer, grantId, seq, offerHash);
+        (d.receiptBy, d.keyWithin, d.ackWithin) = (_packed(receiptBy), keyWithin, ackWithin);
+        _emitOffered(d);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function postReceipt(Receipt calldata r) external {
+        _receive(msg.sender, r);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function postReceiptBySig(Receipt calldata r, address signer, bytes calldata signature)
+        external
+    {
+        _verifyDocument(_hashTypedDataV4(keccak256(abi.encode(RECEIPT, r))), signer, signature);
+        _receive(signer, r);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function releaseKey(bytes32 deliveryId, bytes calldata sealedKey) external {
+        _release(msg.sender, deliveryId, sealedKey);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function releaseKeyBySig(bytes32 deliveryId, bytes calldata sealedKey, Auth calldata auth)
+        external
+    {
+        bytes memory parameters = abi.encode(deliveryId, keccak256(sealedKey));
+        _release(_verifyAct(auth, RELEASE_KEY, parameters), deliveryId, sealedKey);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function acknowledge(Acknowledgement calldata a) external {
+        _acknowledge(msg.sender, a);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function acknowledgeBySig(Acknowledgement calldata a, address signer, bytes calldata signature)
+        external
+    {
+        _verifyDocument(
+            _hashTypedDataV4(keccak256(abi.encode(ACKNOWLEDGEMENT, a))), signer, signature
+        );
+        _acknowledge(signer, a);
+    }
+
+    // ── faults ──
+
+    /// @inheritdoc IDeliveryLedger
+    function expire(bytes32 deliveryId) external {
+        Stored storage d = _delivery(deliveryId);
+        State state = d.state;
+        uint64 deadline = _deadlineOf(deliveryId, d);
+        if (_now() <= deadline) revert TooEarly(deadline + 1);
+
+        if (state == State.Offered) {
+            _fault(d, Codes.RECEIPT_LAPSED, Codes.SIDE_REQUESTER, State.Lapsed);
+        } else if (state == State.Received) {
+            _fault(d, Codes.KEY_OVERDUE, Codes.SIDE_OWNER, State.KeyOverdue);
+        } else {
+            _fault(d, Codes.ACK_OVERDUE, Codes.SIDE_REQUESTER, State.AutoAccepted);
+        }
+        emit DeliveryExpired(deliveryId, d.state, d.faultSide, d.faultCode);
+
+        ICredibility credibility = _credibility();
+        if (state == State.Received) {
+            credibility.record(d.sender, d.recipient, Score.RULE_FAULT, deliveryId);
+        } else if (state == State.KeyReleased) {
+            credibility.record(d.recipient, d.sender, Score.LATE, deliveryId);
+            credibility.record(d.sender, d.recipient, Score.ACCEPTED, deliveryId);
+        }
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function expireDuty(bytes32 grantId) external {
+        IAccessRegistry.Grant memory g = _access().grant(grantId);
+        if (g.status == IAccessRegistry.Status.None) revert Unknown(grantId);
+        if (_dutyMissed[grantId]) revert Exists(grantId);
+        uint64 dutyBy = _dutyOf(grantId, g);
+        if (_now() <= dutyBy) revert TooEarly(dutyBy + 1);
+        if (lastSeq[grantId] != 0) revert SeqMismatch(lastSeq[grantId], 0);
+        _dutyMissed[grantId] = true;
+
+        emit DutyMissed(grantId);
+        _credibility().record(g.owner, g.requester, Score.RULE_FAULT, grantId);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function proveDoubleOffer(
+        DeliveryOffer calldata first,
+        address signer1,
+        bytes calldata sig1,
+        DeliveryOffer calldata second,
+        address signer2,
+        bytes calldata sig2
+    ) external {
+        if (first.grantId != second.grantId) {
+            revert HashMismatch(second.grantId, first.grantId);
+        }
+        if (first.seq != second.seq) revert SeqMismatch(second.seq, first.seq);
+        if (_offerDigest(first) == _offerDigest(second)) revert SameOffer(_offerDigest(first));
+        (bytes16 sender, bytes16 recipient) = _access().partiesOf(first.grantId);
+        if (sender == 0) revert Unknown(first.grantId);
+        _requireSenderSigned(sender, first, signer1, sig1);
+        _requireSenderSigned(sender, second, signer2, sig2);
+
+        bytes32 deliveryId = _idOf(first.grantId, first.seq);
+        Stored storage d = _deliveries[deliveryId];
+        if (d.state == State.None) {
+            (d.grantId, d.seq) = (first.grantId, first.seq);
+            (d.sender, d.recipient) = (sender, recipient);
+        }
+        _prove(deliveryId, d, Codes.DOUBLE_OFFER);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function proveBadLeaf(
+        DeliveryOffer calldata o,
+        DeliveryEntry calldata e,
+        uint32 entryIndex,
+        bytes32[] calldata entryProof,
+        bytes32[] calldata leafProof
+    ) external {
+        bytes32 deliveryId = _idOf(o.grantId, o.seq);
+        Stored storage d = _delivery(deliveryId);
+        _requireHash(_offerDigest(o), d.offerHash);
+        _requireEntry(o.ptRoot, e, entryIndex, entryProof);
+        _requireHash(keccak256(abi.encodePacked(leafProof)), e.proofHash);
+        IRecordRegistry records = IRecordRegistry(_module(Codes.RECORD_REGISTRY));
+        if (records.verify(e.inst, e.batchSeq, e.leaf, e.index, leafProof)) revert LeafIsGood();
+        _prove(deliveryId, d, Codes.BAD_LEAF);
+    }
+
+    // ── views ──
+
+    /// @inheritdoc IDeliveryLedger
+    function delivery(bytes32 deliveryId) external view returns (Delivery memory) {
+        Stored memory d = _deliveries[deliveryId];
+        return Delivery({
+            grantId: d.grantId,
+            offerHash: d.offerHash,
+            sender: d.sender,
+            recipient: d.recipient,
+            state: d.state,
+            faultCode: d.faultCode,
+            faultSide: d.faultSide,
+            verdict: d.verdict,
+            quality: d.quality,
+            novelty: d.novelty,
+            seq: d.seq,
+            receiptBy: d.receiptBy,
+            keyBy: d.keyBy,
+            ackBy: d.ackBy,
+            keyWithin: d.keyWithin,
+            ackWithin: d.ackWithin
+        });
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function faultOf(bytes32 id) external view returns (uint8 faultCode, uint8 side) {
+        if (_dutyMissed[id]) return (Codes.NO_OFFER, Codes.SIDE_OWNER);
+        Stored storage d = _deliveries[id];
+        return (d.faultCode, d.faultSide);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function partiesOf(bytes32 id) external view returns (bytes16 sender, bytes16 recipient) {
+        Stored storage d = _deliveries[id];
+        if (d.sender == 0) return _access().partiesOf(id);
+        return (d.sender, d.recipient);
+    }
+
+    // ── acts ──
+
+    function _offer(address signer, bytes32 grantId, uint32 seq, bytes32 offerHash)
+        private
+        returns (Stored storage d)
+    {
+        IAccessRegistry access = _access();
+        (bytes16 sender, bytes16 recipient) = access.partiesOf(grantId);
+        if (sender == 0) revert Unknown(grantId);
+        _requireActor(signer, sender, Roles.RELAYER);
+        if (!access.liveGrant(grantId, _now())) revert GrantNotLive(grantId);
+        uint32 next = lastSeq[grantId] + 1;
+        if (seq != next) revert SeqMismatch(seq, next);
+
+        lastSeq[grantId] = seq;
+        d = _deliveries[_idOf(grantId, seq)];
+        (d.grantId, d.seq, d.offerHash) = (grantId, seq, offerHash);
+        (d.sender, d.recipient, d.state) = (sender, recipient, State.Offered);
+    }
+
+    function _receive(address signer, Receipt calldata r) private {
+        Stored storage d = _delivery(r.deliveryId);
+        _requireActor(signer, d.recipient, Roles.RELAYER);
+        _requireState(r.deliveryId, d, State.Offered);
+        _requireHash(r.offerHash, d.offerHash);
+        _requireInTime(d.receiptBy);
+        _enterReceived(r.deliveryId, d, r.ctRoot);
+    }
+
+    function _release(address signer, bytes32 deliveryId, bytes calldata sealedKey) private {
+        Stored storage d = _delivery(deliveryId);
+        _requireActor(signer, d.sender, Roles.RELAYER);
+        _requireState(deliveryId, d, State.Received);
+        uint256 length = sealedKey.length;
+        if (length < SEALED_KEY_MIN || length > SEALED_KEY_MAX) {
+            revert OutOfBounds(length, SEALED_KEY_MIN, SEALED_KEY_MAX);
+        }
+        _requireInTime(d.keyBy);
+        _enterKeyReleased(deliveryId, d, sealedKey);
+    }
+
+    function _acknowledge(address signer, Acknowledgement calldata a) private {
+        Stored storage d = _delivery(a.deliveryId);
+        _requireActor(signer, d.recipient, Roles.RELAYER | Roles.RESEARCHER);
+        _requireInTime(_deadlineOf(a.deliveryId, d));
+        _requireHash(a.offerHash, d.offerHash);
+        _requireAtMost(a.verdict, Codes.VERDICT_MAX);
+        _requireAtMost(a.quality, QUALITY_MAX);
+        _requireAtMost(a.novelty, NOVELTY_MAX);
+
+        if (d.state == State.Offered) _enterReceived(a.deliveryId, d, 0);
+        if (d.state == State.Received) _enterKeyReleased(a.deliveryId, d, "");
+        (d.verdict, d.quality, d.novelty) = (a.verdict, a.quality, a.novelty);
+        d.state = a.verdict == Codes.VERDICT_OK ? State.Accepted : State.Disputed;
+        emit DeliveryAcknowledged(a.deliveryId, a.verdict, a.quality, a.novelty);
+
+        if (a.verdict != Codes.VERDICT_OK) return;
+        _credibility().record(d.sender, d.recipient, Score.ACCEPTED, a.deliveryId);
+        IIncentives(_module(Codes.INCENTIVES))
+            .accrue(d.sender, d.recipient, ACCRUE_DELIVERY, a.quality, a.novelty);
+    }
+
+    // ── state ──
+
+    function _emitOffered(Stored storage d) private {
+        emit DeliveryOffered(
+            _idOf(d.grantId, d.seq),
+            d.grantId,
+            d.seq,
+            d.offerHash,
+            d.receiptBy,
+            d.keyWithin,
+            d.ackWithin
+        );
+    }
+
+    function _enterReceived(bytes32 deliveryId, Stored storage d, bytes32 ctRoot) private {
+        d.state = State.Received;
+        d.keyBy = _packed(_now() + d.keyWithin);
+        emit DeliveryReceived(deliveryId, ctRoot, d.keyBy);
+    }
+
+    function _enterKeyReleased(bytes32 deliveryId, Stored storage d, bytes memory sealedKey)
+        private
+    {
+        d.state = State.KeyReleased;
+        d.ackBy = _packed(_now() + d.ackWithin);
+        emit KeyReleased(deliveryId, sealedKey, d.ackBy);
+    }
+
+    /// @dev Ends a delivery by a missed deadline. A proven contradiction stays the fault named.
+    function _fault(Stored storage d, uint8 faultCode, uint8 side, State state) private {
+        d.state = state;
+        if (!_isContradicted(d)) (d.faultCode, d.faultSide) = (faultCode, side);
+    }
+
+    /// @dev Names the sender of a delivery for a contradiction, once, over any missed deadline.
+    function _prove(bytes32 deliveryId, Stored storage d, uint8 faultCode) private {
+        if (_isContradicted(d)) revert Exists(deliveryId);
+        (d.faultCode, d.faultSide) = (faultCode, Codes.SIDE_OWNER);
+
+        emit FaultProven(deliveryId, faultCode, Codes.SIDE_OWNER);
+        _credibility().record(d.sender, d.recipient, Score.RULE_FAULT, deliveryId);
+    }
+
+    function _isContradicted(Stored storage d) private view returns (bool) {
+        return d.faultCode == Codes.DOUBLE_OFFER || d.faultCode == Codes.BAD_LEAF;
+    }
+
+    // ── checks ──
+
+    function _delivery(bytes32 deliveryId) private view returns (Stored storage d) {
+        d = _deliveries[deliveryId];
+        if (d.state == State.None) revert Unknown(deliveryId);
+    }
+
+    function _requireState(bytes32 deliveryId, Stored storage d, State want) private view {
+        if (d.state != want) revert WrongState(deliveryId, uint8(d.state), uint8(want));
+    }
+
+    function _requireHash(bytes32 have, bytes32 want) private pure {
+        if (have != want) revert HashMismatch(have, want);
+    }
+
+    function _requireInTime(uint64 deadline) private view {
+        if (_now() > deadline) revert TooLate(deadline);
+    }
+
+    function _requireAtMost(uint8 value, uint8 max) private pure {
+        if (value > max) revert OutOfBounds(value, 0, max);
+    }
+
+    function _requireWindows(uint64 receiptBy, uint24 keyWithin, uint24 ackWithin) private view {
+        _requireWithin(
+            receiptBy,
+            _now() + _hours(Periods.RECEIPT_MIN_HOURS),
+            _now() + _days(Periods.RECEIPT_MAX_DAYS)
+        );
+        _requireWithin(
+            keyWithin, _hours(Periods.KEY_RELEASE_MIN_HOURS), _days(Periods.KEY_RELEASE_MAX_DAYS)
+        );
+        _requireWithin(
+            ackWithin, _hours(Periods.ACKNOWLEDGE_MIN_HOURS), _days(Periods.ACKNOWLEDGE_MAX_DAYS)
+        );
+    }
+
+    function _requireWithin(uint64 value, uint64 min, uint64 max) private pure {
+        if (value < min || value > max) revert OutOfBounds(value, min, max);
+    }
+
+    /// @dev The entry stands at `index` under the offer's root. The depth is not on chain: leaves
+    /// are hashed twice from preimages of 192 bytes, so that no inner node passes as an entry.
+    function _requireEntry(
+        bytes32 ptRoot,
+        DeliveryEntry calldata e,
+        uint32 index,
+        bytes32[] calldata proof
+    ) private pure {
+        if (proof.length > ENTRY_DEPTH_MAX) {
+            revert OutOfBounds(proof.length, 0, ENTRY_DEPTH_MAX);
+        }
+        bytes32 leaf = MerkleBatch.leafOf(abi.encode(DELIVERY_ENTRY, e));
+        // At most 24, by the check above.
+        if (!MerkleBatch.verify(ptRoot, uint8(proof.length), leaf, index, proof)) {
+            revert BadProof(ptRoot, index);
+        }
+    }
+
+    /// @dev The signature is the sender's, by a key that was its own when it says it offered.
+    function _requireSenderSigned(
+        bytes16 sender,
+        DeliveryOffer calldata o,
+        address signer,
+        bytes calldata signature
+    ) private view {
+        _verifyDocument(_offerDigest(o), signer, signature);
+        IKeyRegistry keys = _keys();
+        bytes32 keyId = bytes32(uint256(uint160(signer)));
+        bytes16 inst = _institutions().institutionOf(keys.key(keyId).subject);
+        if (inst != sender || !keys.validAt(keyId, o.offeredAt)) revert BadSignature(signer);
+    }
+
+    /// @dev Deadline of the step that is due; a delivery that ended has none.
+    function _deadlineOf(bytes32 deliveryId, Stored storage d) private view returns (uint64) {
+        State state = d.state;
+        if (state == State.Offered) return d.receiptBy;
+        if (state == State.Received) return d.keyBy;
+        if (state == State.KeyReleased) return d.ackBy;
+        revert WrongState(deliveryId, uint8(state), uint8(State.KeyReleased));
+    }
+
+    /// @dev Last second of the duty to offer: `deliverWithin` after the grant began. A duty that
+    /// the end of the grant came before is none.
+    function _dutyOf(bytes32 grantId, IAccessRegistry.Grant memory g)
+        private
+        pure
+        returns (uint64 dutyBy)
+    {
+        uint64 begin = g.grantedAt > g.validFrom ? g.grantedAt : g.validFrom;
+        dutyBy = begin + g.deliverWithin;
+        bool ended = g.status > IAccessRegistry.Status.Suspended && g.changedAt <= dutyBy;
+        if (g.grantedAt == 0 || g.deliverWithin == 0 || ended) {
+            revert WrongState(grantId, uint8(g.status), uint8(IAccessRegistry.Status.Granted));
+        }
+    }
+
+    function _idOf(bytes32 grantId, uint32 seq) private pure returns (bytes32) {
+        return keccak256(abi.encode(grantId, seq));
+    }
+
+    function _offerDigest(DeliveryOffer calldata o) private view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(DELIVERY_OFFER, o)));
+    }
+
+    // ── other modules ──
+
+    function _access() private view returns (IAccessRegistry) {
+        return IAccessRegistry(_module(Codes.ACCESS_REGISTRY));
+    }
+
+    function _credibility() private view returns (ICredibility) {
+        return ICredibility(_module(Codes.CREDIBILITY));
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title How long things take, in days or hours of the network.
+/// @dev A day is `Directory.DAY()` seconds (86 400; shorter on a demonstration network only), an
+/// hour a 24th of it: `Module._days(Periods.X_DAYS)`, `Module._hours(Periods.X_HOURS)`.
+library Periods {
+    // ── institutions and keys ──
+
+    uint64 internal constant APPLICATION_DAYS = 90;
+    uint64 internal constant PROBATION_DAYS = 90;
+    uint64 internal constant CREDENTIAL_DAYS = 400;
+    uint64 internal constant BAR_MIN_DAYS = 365;
+    uint64 internal constant BAR_MAX_DAYS = 3650;
+    uint64 internal constant KEY_DAYS = 1095;
+    uint64 internal constant REVOCATION_DAYS = 7;
+    uint64 internal constant RECOVERY_DAYS = 7;
+    uint64 internal constant GUARDIANS_DAYS = 7;
+
+    // ── access ──
+
+    uint64 internal constant ANSWER_MIN_HOURS = 1;
+    uint64 internal constant ANSWER_MAX_DAYS = 60;
+    uint64 internal constant GRANT_DAYS = 730;
+    uint64 internal constant AGREEMENT_DAYS = 1095;
+
+    // ── deliveries ──
+
+    uint64 internal constant RECEIPT_MIN_HOURS = 1;
+    uint64 internal constant RECEIPT_MAX_DAYS = 30;
+    uint64 internal constant KEY_RELEASE_MIN_HOURS = 1;
+    uint64 internal constant KEY_RELEASE_MAX_DAYS = 7;
+    uint64 internal constant ACKNOWLEDGE_MIN_HOURS = 1;
+    uint64 internal constant ACKNOWLEDGE_MAX_DAYS = 30;
+
+    // ── cases ──
+
+    uint64 internal constant FILING_DAYS = 180;
+    uint64 internal constant CASE_ANSWER_DAYS = 7;
+    uint64 internal constant EVIDENCE_DAYS = 7;
+    uint64 internal constant APPEAL_DAYS = 7;
+    uint64 internal constant INTERIM_DAYS = 14;
+
+    // ── governance ──
+
+    uint64 internal constant STOP_HOURS = 24;
+    uint64 internal constant STOP_PAUSE_DAYS = 14;
+    /// @dev Shortest day that a demonstration network may set, in seconds.
+    uint64 internal constant DAY_MIN_SECS = 240;
+    uint64 internal constant DAY_MAX_SECS = 86_400;
+}
