@@ -1,0 +1,244 @@
+//! Read-only runs: `eth_call`, gas estimates and access lists, on any state, with what-ifs.
+//!
+//! A call differs from a transaction: nonce, chain id, sender's code and the block's gas limit are not checked, and where
+//! no price is named the base fee is zero, so that no balance beyond `value` is needed.
+
+use std::collections::BTreeMap;
+
+use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
+use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
+use revm::{
+    ExecuteEvm as _,
+    context::{
+        BlockEnv, CfgEnv, TxEnv,
+        either::Either,
+        result::{EVMError, ExecutionResult, Output},
+    },
+};
+
+use crate::{
+    block::Header,
+    error::ChainError,
+    executor::env,
+    spec::ChainSpec,
+    state::{StateDb, overlay::Overlay},
+};
+
+/// What to call, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallRequest {
+    /// Caller; needs no key.
+    pub from: Address,
+    /// Callee; `None` creates a contract.
+    pub to: Option<Address>,
+    /// Gas limit.
+    pub gas: u64,
+    /// Price of a legacy or type 1 call, wei.
+    pub gas_price: Option<u128>,
+    /// Highest total price of a type 2 call, wei.
+    pub max_fee_per_gas: Option<u128>,
+    /// Highest tip of a type 2 call, wei.
+    pub max_priority_fee_per_gas: Option<u128>,
+    /// Wei sent along.
+    pub value: U256,
+    /// Input, or init code of a creation.
+    pub data: Bytes,
+    /// Addresses and slots that are warm from the start (EIP-2930).
+    pub access_list: AccessList,
+    /// Delegations to set first (EIP-7702).
+    pub authorization_list: Vec<SignedAuthorization>,
+}
+
+/// What if an account were otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountOverride {
+    /// Balance, wei.
+    pub balance: Option<U256>,
+    /// Nonce.
+    pub nonce: Option<u64>,
+    /// Code.
+    pub code: Option<Bytes>,
+    /// All of its storage.
+    pub state: Option<BTreeMap<U256, U256>>,
+    /// Single slots of its storage.
+    pub state_diff: BTreeMap<U256, U256>,
+}
+
+/// What if accounts were otherwise.
+pub type StateOverrides = BTreeMap<Address, AccountOverride>;
+
+/// What if the block were otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BlockOverrides {
+    /// Height.
+    pub number: Option<u64>,
+    /// Seconds since the epoch.
+    pub time: Option<u64>,
+    /// Gas limit as contracts see it.
+    pub gas_limit: Option<u64>,
+    /// COINBASE.
+    pub fee_recipient: Option<Address>,
+    /// Wei per gas.
+    pub base_fee_per_gas: Option<u64>,
+    /// PREVRANDAO.
+    pub prev_randao: Option<B256>,
+    /// DIFFICULTY, before Shanghai.
+    pub difficulty: Option<U256>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallStatus {
+    /// It returned.
+    Success,
+    /// It reverted; the output says why.
+    Revert,
+    /// It ran out of gas.
+    OutOfGas,
+    /// Another exceptional halt, with its reason.
+    Halt(String),
+}
+
+/// What a call did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallOutcome {
+    /// How it ended.
+    pub status: CallStatus,
+    /// Returned or reverted bytes; the code of a creation.
+    pub output: Bytes,
+    /// Gas a transaction would pay for.
+    pub gas_used: u64,
+    /// Gas that was given back at the end.
+    pub gas_refunded: u64,
+    /// Events, in order.
+    pub logs: Vec<Log>,
+    /// The contract it created.
+    pub created: Option<Address>,
+    /// Every account it looked at, with the slots it looked at: the raw material of an access list.
+    pub accessed: BTreeMap<Address, Vec<U256>>,
+}
+
+/// Runs a call on a state, in the block after whose execution that state stands.
+///
+/// # Errors
+/// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
+pub fn call(
+    spec: &ChainSpec,
+    state: StateDb,
+    header: &Header,
+    signer: Address,
+    request: &CallRequest,
+    overrides: &StateOverrides,
+    block_overrides: &BlockOverrides,
+) -> Result<CallOutcome, ChainError> {
+    let tx = tx_env(request)?;
+    let has_price = tx.gas_price > 0;
+    let number = block_overrides.number.unwrap_or(header.number);
+    let timestamp = block_overrides.time.unwrap_or(header.timestamp);
+    let spec_id = spec.spec_id(number, timestamp);
+    let mut cfg = env::cfg_env(spec, spec_id);
+    relax(&mut cfg, has_price);
+    let mut block = env::block_env(spec_id, header, signer);
+    override_block(&mut block, block_overrides);
+    if !has_price {
+        block.basefee = 0;
+    }
+    let mut overlay = Overlay::new(state);
+    override_state(&mut overlay, overrides)?;
+    let mut evm = env::new_evm(overlay, cfg, block);
+    match evm.transact(tx.clone()) {
+        Ok(outcome) => {
+            let slots = |account: &revm::state::Account| account.storage.keys().copied().collect();
+            let accessed =
+                outcome.state.iter().map(|(&address, account)| (address, slots(account)));
+            Ok(describe(outcome.result, accessed.collect()))
+        }
+        Err(EVMError::Database(error)) => Err(error),
+        Err(EVMError::Transaction(invalid)) => {
+            Err(ChainError::CallRefused { reason: env::reason(&invalid, &tx, &evm.ctx.block) })
+        }
+        Err(other) => Err(ChainError::CallRefused { reason: other.to_string() }),
+    }
+}
+
+fn tx_env(request: &CallRequest) -> Result<TxEnv, ChainError> {
+    let mut tx = TxEnv {
+        caller: request.from,
+        gas_limit: request.gas,
+        gas_price: request.gas_price.or(request.max_fee_per_gas).unwrap_or_default(),
+        gas_priority_fee: request.max_priority_fee_per_gas.or(request.max_fee_per_gas.map(|_| 0)),
+        kind: request.to.map_or(TxKind::Create, TxKind::Call),
+        value: request.value,
+        data: request.data.clone(),
+        chain_id: None,
+        access_list: request.access_list.clone(),
+        authorization_list: request.authorization_list.iter().cloned().map(Either::Left).collect(),
+        ..TxEnv::default()
+    };
+    match tx.derive_tx_type() {
+        Ok(()) => Ok(tx),
+        Err(error) => Err(ChainError::CallRefused { reason: error.to_string() }),
+    }
+}
+
+fn relax(cfg: &mut CfgEnv, has_price: bool) {
+    cfg.tx_chain_id_check = false;
+    cfg.disable_nonce_check = true;
+    cfg.disable_eip3607 = true;
+    cfg.disable_block_gas_limit = true;
+    cfg.disable_base_fee = !has_price;
+    cfg.tx_gas_limit_cap = Some(u64::MAX);
+}
+
+fn override_block(block: &mut BlockEnv, overrides: &BlockOverrides) {
+    let BlockOverrides { number, time, gas_limit, .. } = overrides;
+    block.number = number.map_or(block.number, U256::from);
+    block.timestamp = time.map_or(block.timestamp, U256::from);
+    block.gas_limit = gas_limit.unwrap_or(block.gas_limit);
+    block.beneficiary = overrides.fee_recipient.unwrap_or(block.beneficiary);
+    block.basefee = overrides.base_fee_per_gas.unwrap_or(block.basefee);
+    block.difficulty = overrides.difficulty.unwrap_or(block.difficulty);
+    if block.prevrandao.is_some() {
+        let random = overrides.prev_randao.or(overrides.difficulty.map(B256::from));
+        block.prevrandao = random.or(block.prevrandao);
+    }
+}
+
+fn override_state(overlay: &mut Overlay, overrides: &StateOverrides) -> Result<(), ChainError> {
+    for (&address, change) in overrides {
+        let account = overlay.account(address)?.unwrap_or_default();
+        let nonce = change.nonce.unwrap_or(account.nonce);
+        let balance = change.balance.unwrap_or(account.balance);
+        overlay.set_account(address, nonce, balance, change.code.clone())?;
+        if let Some(state) = &change.state {
+            overlay.wipe_storage(address);
+            state.iter().for_each(|(&slot, &value)| overlay.set_slot(address, slot, value));
+        }
+        for (&slot, &value) in &change.state_diff {
+            overlay.set_slot(address, slot, value);
+        }
+    }
+    Ok(())
+}
+
+fn describe(result: ExecutionResult, accessed: BTreeMap<Address, Vec<U256>>) -> CallOutcome {
+    let (gas_used, gas_refunded) = (result.tx_gas_used(), result.gas().final_refunded());
+    let (status, output, logs, created) = match result {
+        ExecutionResult::Success { output, logs, .. } => {
+            let created = match &output {
+                Output::Create(_, address) => *address,
+                Output::Call(_) => None,
+            };
+            (CallStatus::Success, output.into_data(), logs, created)
+        }
+        ExecutionResult::Revert { output, .. } => (CallStatus::Revert, output, Vec::new(), None),
+        ExecutionResult::Halt { reason, .. } => {
+            let status = match reason {
+                revm::context::result::HaltReason::OutOfGas(_) => CallStatus::OutOfGas,
+                other => CallStatus::Halt(other.to_string()),
+            };
+            (status, Bytes::new(), Vec::new(), None)
+        }
+    };
+    CallOutcome { status, output, gas_used, gas_refunded, logs, created, accessed }
+}

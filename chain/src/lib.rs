@@ -1,0 +1,26 @@
+//! The ledger: the same blocks in, the same state out.
+//!
+//! This room knows Clique (EIP-225), the EVM and how to keep what they produce. It never waits, reads a clock, draws a
+//! random number or opens a socket: whoever calls passes the time and the signatures in.
+//!
+//! In reading order: [`spec`] and [`genesis`] say which network this is; [`block`] names the parts of a block;
+//! [`clique`] and [`validate`] decide whether a header may follow its parent; [`executor`] runs a block on revm over
+//! [`state`]; [`fork_choice`] orders heads; [`blockchain`] is the one writer that joins them over [`log`], [`kv`] and
+//! [`store`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod blockchain;
+pub mod clique;
+pub mod error;
+pub mod executor;
+pub mod fork_choice;
+pub mod genesis;
+pub mod kv;
+pub mod log;
+pub mod pool;
+pub mod reader;
+pub mod spec;
+pub mod state;
+pub mod store;
+pub mod validate;

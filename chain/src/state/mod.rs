@@ -1,0 +1,238 @@
+//! The state: accounts, their storage and code, at any block of the canonical chain.
+//!
+//! ```text
+//!   overlay   what the block being run has changed so far
+//!   layers    what each block since the last flush changed      in memory, shared
+//!   flat      accounts, slots, code at the flushed block        redb or memory
+//!   history   old values of every earlier block                 the way back
+//! ```
+//!
+//! [`StateDb`] reads through the lower three and never changes. The Merkle-Patricia tries ([`root`]) stand beside it:
+//! nothing is read from them, they give roots and proofs.
+
+pub mod diff;
+pub mod flat;
+pub mod node;
+pub mod overlay;
+pub mod proof;
+pub mod root;
+pub mod trie;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use revm::{
+    DatabaseRef, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo,
+};
+
+pub use self::{
+    diff::{Change, Changes, Diff, History},
+    flat::{Account, Flat},
+};
+use crate::{error::ChainError, kv::Table};
+
+impl DBErrorMarker for ChainError {}
+
+/// One block's changes above the flat state.
+#[derive(Debug)]
+pub struct Layer {
+    /// The block's number.
+    pub number: u64,
+    /// The block's hash.
+    pub hash: B256,
+    /// What it changed.
+    pub changes: Changes,
+}
+
+/// The state after one block; cheap to clone, never changes, readable from any thread.
+#[derive(Debug, Clone)]
+pub struct StateDb {
+    flat: Flat,
+    flushed: u64,
+    layers: Vec<Arc<Layer>>,
+    past: Option<(u64, History)>,
+}
+
+impl StateDb {
+    /// The state after the last of `layers`, which follow block `flushed` one by one.
+    pub fn new(flat: Flat, flushed: u64, layers: Vec<Arc<Layer>>) -> Self {
+        Self { flat, flushed, layers, past: None }
+    }
+
+    /// The state after block `number`, which lies before the flushed one.
+    pub fn in_the_past(flat: Flat, flushed: u64, number: u64, history: History) -> Self {
+        Self { flat, flushed, layers: Vec::new(), past: Some((number, history)) }
+    }
+
+    /// Number of the block whose state this is.
+    pub fn number(&self) -> u64 {
+        match &self.past {
+            Some((number, _)) => *number,
+            None => self.layers.last().map_or(self.flushed, |layer| layer.number),
+        }
+    }
+
+    /// The same state with one more block on top.
+    #[must_use]
+    pub fn with_layer(&self, layer: Arc<Layer>) -> Self {
+        let mut next = self.clone();
+        next.layers.push(layer);
+        next
+    }
+
+    /// An account, or `None` if it does not exist.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn account(&self, address: Address) -> Result<Option<Account>, ChainError> {
+        for layer in self.layers.iter().rev() {
+            if let Some(change) = layer.changes.accounts.get(&address) {
+                return Ok(change.new);
+            }
+        }
+        if let Some((number, history)) = &self.past
+            && let Some(old) = history.account(*number, address)?
+        {
+            return Ok(old);
+        }
+        self.flat.account(address)
+    }
+
+    /// A slot's value, zero if it is not set.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn storage(&self, address: Address, slot: U256) -> Result<U256, ChainError> {
+        for layer in self.layers.iter().rev() {
+            if let Some(change) = layer.changes.slots.get(&(address, slot)) {
+                return Ok(change.new);
+            }
+        }
+        if let Some((number, history)) = &self.past
+            && let Some(old) = history.slot(*number, address, slot)?
+        {
+            return Ok(old);
+        }
+        self.flat.slot(address, slot)
+    }
+
+    /// All slots of an account that are not zero.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn slots_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, ChainError> {
+        let mut slots = self.flat.slots_of(address)?;
+        for layer in &self.layers {
+            for (&(owner, slot), change) in &layer.changes.slots {
+                if owner != address {
+                    continue;
+                }
+                if change.new.is_zero() {
+                    slots.remove(&slot);
+                } else {
+                    slots.insert(slot, change.new);
+                }
+            }
+        }
+        if let Some((number, history)) = &self.past {
+            history.rewind_slots(*number, address, &mut slots)?;
+        }
+        Ok(slots)
+    }
+
+    /// Shows every account that exists, once each, in no order.
+    ///
+    /// # Errors
+    /// What the store says if it fails; [`ChainError::UnknownBlock`] for a state in the past.
+    pub fn accounts(&self, mut show: impl FnMut(Address, Account)) -> Result<(), ChainError> {
+        if self.past.is_some() {
+            return Err(ChainError::UnknownBlock { block: self.number().to_string() });
+        }
+        let mut newest: BTreeMap<Address, Option<Account>> = BTreeMap::new();
+        for layer in &self.layers {
+            newest.extend(layer.changes.accounts.iter().map(|(&key, change)| (key, change.new)));
+        }
+        self.flat.accounts(|address, account| {
+            if !newest.contains_key(&address) {
+                show(address, account);
+            }
+        })?;
+        for (address, account) in newest {
+            if let Some(account) = account {
+                show(address, account);
+            }
+        }
+        Ok(())
+    }
+
+    /// The code with this hash; empty for the hash of nothing.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`] if an account names code that the store lacks.
+    pub fn code(&self, hash: B256) -> Result<Bytes, ChainError> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytes::new());
+        }
+        for layer in self.layers.iter().rev() {
+            if let Some(code) = layer.changes.code.get(&hash) {
+                return Ok(code.clone());
+            }
+        }
+        self.flat.code(hash)?.ok_or_else(|| ChainError::Corrupt {
+            place: format!("table code at {hash}"),
+            reason: "an account has this code, but it is not stored".to_owned(),
+        })
+    }
+
+    /// Hash of canonical block `number`, if it is not above this state's block.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        if number > self.number() {
+            return Ok(None);
+        }
+        if number > self.flushed {
+            let layer = self.layers.iter().find(|layer| layer.number == number);
+            return Ok(layer.map(|layer| layer.hash));
+        }
+        let found = self.flat.kv().get(Table::Canon, &number.to_be_bytes())?;
+        Ok(found.and_then(|bytes| B256::try_from(bytes.as_slice()).ok()))
+    }
+}
+
+/// revm's form of an account, its code left to be fetched by hash.
+pub fn account_info(account: &Account) -> AccountInfo {
+    AccountInfo {
+        balance: account.balance,
+        nonce: account.nonce,
+        code_hash: account.code_hash,
+        code: None,
+        account_id: None,
+    }
+}
+
+/// revm's form of code. Code of before London may start with 0xEF without being a delegation.
+pub fn bytecode(code: Bytes) -> Bytecode {
+    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
+}
+
+impl DatabaseRef for StateDb {
+    type Error = ChainError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, ChainError> {
+        Ok(self.account(address)?.as_ref().map(account_info))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, ChainError> {
+        Ok(bytecode(self.code(code_hash)?))
+    }
+
+    fn storage_ref(&self, address: Address, index: U256) -> Result<U256, ChainError> {
+        self.storage(address, index)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, ChainError> {
+        Ok(self.block_hash(number)?.unwrap_or_default())
+    }
+}

@@ -1,0 +1,139 @@
+//! `signer.journal`: what this key signed, on disk before anybody hears of it.
+//!
+//! One seal per *parent*. One per height would be wrong: after a switch to a lower head the only eligible signer may have
+//! sealed that height elsewhere, and the chain would stall.
+
+use std::{
+    collections::BTreeMap,
+    fs::OpenOptions,
+    io::{Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::{Address, B256};
+
+use crate::{
+    error::ChainError,
+    log::{frame_bytes, io_error, open_segment, sync_folder_of},
+    store::schema::{SealFrame, decode, kind, with_kind},
+};
+
+/// Seals kept in memory: far more than a reorganisation can reach back to.
+const KEPT_SEALS: usize = 4_096;
+
+/// The seals of this node's keys.
+#[derive(Debug)]
+pub struct Journal {
+    /// (number, signer, parent) → what was sealed.
+    seals: BTreeMap<(u64, Address, B256), SealFrame>,
+    file: Option<(PathBuf, std::fs::File)>,
+    is_poisoned: bool,
+}
+
+impl Journal {
+    /// A journal without a file.
+    pub const fn in_memory() -> Self {
+        Self { seals: BTreeMap::new(), file: None, is_poisoned: false }
+    }
+
+    /// Opens the journal, or starts one; a torn tail is cut off.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`], [`ChainError::IncompatibleGenesis`], [`ChainError::Io`].
+    pub fn open(path: &Path, genesis: B256) -> Result<Self, ChainError> {
+        let mut journal = Self::in_memory();
+        let end = open_segment(path, genesis, 0, true, &mut |_, payload| {
+            if let Some((&kind::SEAL, bytes)) = payload.split_first() {
+                journal.remember(decode("seal frame", bytes)?);
+            }
+            Ok(())
+        })?;
+        let open = || {
+            let mut file = OpenOptions::new().write(true).open(path)?;
+            file.seek(SeekFrom::Start(end))?;
+            sync_folder_of(path)?;
+            Ok(file)
+        };
+        let file = open().map_err(|error| io_error("open", path, error))?;
+        journal.file = Some((path.to_owned(), file));
+        Ok(journal)
+    }
+
+    /// What this key sealed on a parent, if it did.
+    pub fn sealed_on(&self, signer: Address, number: u64, parent: B256) -> Option<&SealFrame> {
+        self.seals.get(&(number, signer, parent))
+    }
+
+    /// Records a seal; durable when it returns. Recording the same seal again is no error.
+    ///
+    /// # Errors
+    /// [`ChainError::AlreadySealed`] if the key sealed another block on the same parent; [`ChainError::Io`].
+    pub fn record(&mut self, seal: SealFrame) -> Result<(), ChainError> {
+        match self.sealed_on(seal.signer, seal.number, seal.parent_hash) {
+            Some(earlier) if *earlier == seal => return Ok(()),
+            Some(_) => {
+                let SealFrame { signer, parent_hash: parent, .. } = seal;
+                return Err(ChainError::AlreadySealed { signer, parent });
+            }
+            None => {}
+        }
+        if let Some((path, file)) = &mut self.file {
+            let failed = |error| io_error("append to", path, error);
+            if self.is_poisoned {
+                return Err(failed(std::io::Error::other("an earlier write failed; restart")));
+            }
+            let frame = frame_bytes(&with_kind(kind::SEAL, &seal));
+            let written = file.write_all(&frame).and_then(|()| file.sync_data());
+            self.is_poisoned = written.is_err();
+            written.map_err(failed)?;
+        }
+        self.remember(seal);
+        Ok(())
+    }
+
+    fn remember(&mut self, seal: SealFrame) {
+        self.seals.insert((seal.number, seal.signer, seal.parent_hash), seal);
+        while self.seals.len() > KEPT_SEALS {
+            self.seals.pop_first();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(number: u64, parent: u8, block: u8) -> SealFrame {
+        SealFrame {
+            signer: Address::repeat_byte(1),
+            parent_hash: B256::repeat_byte(parent),
+            number,
+            seal_hash: B256::repeat_byte(block),
+            block_hash: B256::repeat_byte(block),
+        }
+    }
+
+    #[test]
+    fn one_seal_per_parent_also_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("signer.journal");
+        let genesis = B256::repeat_byte(9);
+        let mut journal = Journal::open(&path, genesis).unwrap();
+        journal.record(seal(5, 4, 50)).unwrap();
+        journal.record(seal(5, 3, 51)).unwrap();
+        drop(journal);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.extend_from_slice(&[1, 2, 3]);
+        std::fs::write(&path, bytes).unwrap();
+
+        let mut journal = Journal::open(&path, genesis).unwrap();
+        assert_eq!(
+            journal.sealed_on(Address::repeat_byte(1), 5, B256::repeat_byte(3)),
+            Some(&seal(5, 3, 51))
+        );
+        journal.record(seal(5, 4, 50)).unwrap();
+        let error = journal.record(seal(5, 4, 52)).unwrap_err();
+        assert!(matches!(error, ChainError::AlreadySealed { .. }), "{error}");
+        assert!(Journal::open(&path, B256::ZERO).is_err());
+    }
+}

@@ -1,0 +1,440 @@
+//! The store: the block log, which is the truth, and the tables, which follow it flush by flush.
+//!
+//! [`Store`] writes and belongs to [`crate::blockchain::Blockchain`] alone; a [`Shelf`] reads the tables as they stood at
+//! one flush, from any thread, however long. What lies where is in [`schema`]; what this key signed is in [`journal`].
+
+pub mod journal;
+pub mod schema;
+mod shelf;
+pub mod snapshots;
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use alloy_primitives::{B256, U256};
+
+pub use self::shelf::Shelf;
+use self::{
+    journal::Journal,
+    schema::{
+        BadFrame, BlockFrame, BlockRow, DiffFrame, FORMAT_LINE, Flushed, ReceiptsFrame, block_key,
+        meta, tx_place,
+    },
+    shelf::{DiffCache, read_record},
+};
+use crate::{
+    block::{Header, Receipt, RecoveredBlock},
+    clique::Snapshot,
+    error::ChainError,
+    genesis::{Genesis, GenesisAccount},
+    kv::{Batch, Kv, MemoryKv, RedbKv, Table},
+    log::{Log, Position, SEGMENT_HEADER_BYTES, io_error, sync_folder_of},
+    spec::CliqueConfig,
+    state::{
+        Account, Diff, Layer,
+        diff::{SECTION_BLOCKS, changed_key},
+        flat::{put_account, put_slot, slot_key},
+    },
+};
+
+/// Where a chain is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storage {
+    /// Nowhere: gone when the process ends.
+    Memory,
+    /// In this folder, usually `<datadir>/msnet`.
+    Dir(PathBuf),
+}
+
+/// A frame of the block log, as replay sees it.
+#[derive(Debug)]
+pub enum LogRecord {
+    /// A block with its total difficulty.
+    Block(Box<RecoveredBlock>, U256, Position),
+    /// The block with this hash was run.
+    Receipts(B256, Position),
+    /// The block with this hash broke a rule.
+    Bad(B256, String),
+}
+
+/// A block as the store gives it back.
+#[derive(Debug)]
+pub struct StoredBlock {
+    /// The block with its senders.
+    pub block: RecoveredBlock,
+    /// Sum of the difficulties up to it.
+    pub total_difficulty: U256,
+    /// Where its frames lie.
+    pub row: BlockRow,
+}
+
+/// A block that a flush writes into the tables.
+#[derive(Debug)]
+pub struct FlushBlock<'a> {
+    /// The block.
+    pub block: &'a RecoveredBlock,
+    /// Where its frames lie; the flush adds the diff.
+    pub row: BlockRow,
+    /// What it changed, if it is canonical.
+    pub layer: Option<&'a Layer>,
+}
+
+/// The one that writes.
+#[derive(Debug)]
+pub struct Store {
+    kv: Box<dyn Kv>,
+    log: Log,
+    diffs: Log,
+    /// What this node's keys signed.
+    pub journal: Journal,
+    flushed: Flushed,
+    cache: DiffCache,
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Takes the lock, opens or makes the files, and hands back the log since the last flush.
+    ///
+    /// # Errors
+    /// [`ChainError::DatadirInUse`], [`ChainError::UnknownFormat`], [`ChainError::IncompatibleGenesis`],
+    /// [`ChainError::Corrupt`], [`ChainError::Io`], [`ChainError::Db`].
+    pub fn open(
+        storage: &Storage,
+        genesis: &Genesis,
+    ) -> Result<(Self, Vec<LogRecord>), ChainError> {
+        let hash = genesis.hash();
+        let Storage::Dir(folder) = storage else {
+            let kv = Box::new(MemoryKv::default());
+            let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
+            let (log, diffs) = (Log::in_memory(), Log::in_memory());
+            let journal = Journal::in_memory();
+            let cache = DiffCache::default();
+            return Ok((Self { kv, log, diffs, journal, flushed, cache, _lock: None }, Vec::new()));
+        };
+        fs::create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
+        let lock = take_lock(&folder.join("LOCK"))?;
+        check_format(&folder.join("FORMAT"))?;
+        let kv = Box::new(RedbKv::open(&folder.join("state.redb"))?);
+        let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
+        let mut records = Vec::new();
+        let log_from = (flushed.log_segment, flushed.log_offset);
+        let log = Log::open(&folder.join("blocks"), hash, log_from, &mut |position, payload| {
+            records.push(read_record(position, payload)?);
+            Ok(())
+        })?;
+        let diffs_from = (flushed.diff_segment, flushed.diff_offset);
+        let diffs = Log::open(&folder.join("diffs"), hash, diffs_from, &mut |_, _| Ok(()))?;
+        let journal = Journal::open(&folder.join("signer.journal"), hash)?;
+        let cache = DiffCache::default();
+        Ok((Self { kv, log, diffs, journal, flushed, cache, _lock: Some(lock) }, records))
+    }
+
+    /// The block that the tables stand at.
+    pub const fn flushed(&self) -> Flushed {
+        self.flushed
+    }
+
+    /// Reads of the tables as they are now.
+    ///
+    /// # Errors
+    /// [`ChainError::Db`].
+    pub fn shelf(&self, config: CliqueConfig) -> Result<Shelf, ChainError> {
+        Ok(Shelf {
+            config,
+            kv: self.kv.snapshot()?,
+            log: self.log.reader(),
+            diffs: self.diffs.reader(),
+            flushed: self.flushed,
+            cache: self.cache.clone(),
+        })
+    }
+
+    /// Appends a block, with its receipts if it was run; durable when it returns.
+    ///
+    /// # Errors
+    /// [`ChainError::Io`]; the log takes nothing more then.
+    pub fn append_block(
+        &mut self,
+        block: &RecoveredBlock,
+        total_difficulty: U256,
+        receipts: Option<&[Receipt]>,
+    ) -> Result<BlockRow, ChainError> {
+        let mut frames = vec![BlockFrame::encode(block, total_difficulty)];
+        frames.extend(receipts.map(|receipts| ReceiptsFrame::encode(block.hash(), receipts)));
+        let positions = self.log.append(&frames)?;
+        let receipts = positions.get(1).copied();
+        Ok(BlockRow { total_difficulty, block: positions[0], receipts, diff: None })
+    }
+
+    /// Appends the receipts of a block that was stored before it was run.
+    ///
+    /// # Errors
+    /// As [`Self::append_block`].
+    pub fn append_receipts(
+        &mut self,
+        hash: B256,
+        receipts: &[Receipt],
+    ) -> Result<Position, ChainError> {
+        Ok(self.log.append(&[ReceiptsFrame::encode(hash, receipts)])?[0])
+    }
+
+    /// Appends that a block is bad.
+    ///
+    /// # Errors
+    /// As [`Self::append_block`].
+    pub fn append_bad(&mut self, block_hash: B256, text: String) -> Result<(), ChainError> {
+        self.log.append(&[BadFrame { block_hash, text }.encode()])?;
+        Ok(())
+    }
+
+    /// Brings the tables to the last canonical one of `blocks`, which follow the flushed block; side blocks are stored
+    /// along. No frame of a block that stays unflushed stands before `log_from` (`None`: there is no such block).
+    ///
+    /// # Errors
+    /// [`ChainError::Io`], [`ChainError::Db`]; the tables are then as before.
+    pub fn flush(
+        &mut self,
+        blocks: &[FlushBlock<'_>],
+        snapshots: &[Arc<Snapshot>],
+        log_from: Option<Position>,
+    ) -> Result<(), ChainError> {
+        let canonical = blocks.iter().filter_map(|item| Some((item, item.layer?)));
+        let canonical: Vec<_> = canonical.collect();
+        let Some((newest, _)) = canonical.last() else { return Ok(()) };
+        let diff_frame = |layer: &Layer| {
+            let (number, block_hash) = (layer.number, layer.hash);
+            DiffFrame { number, block_hash, diff: layer.changes.diff() }.encode()
+        };
+        let frames: Vec<_> = canonical.iter().map(|(_, layer)| diff_frame(layer)).collect();
+        let positions = self.diffs.append(&frames)?;
+
+        let mut batch = Batch::default();
+        for item in blocks.iter().filter(|item| item.layer.is_none()) {
+            put_block(&mut batch, item.block, &item.row);
+        }
+        let mut changed = BTreeMap::new();
+        for ((item, layer), diff) in canonical.iter().zip(positions) {
+            put_block(&mut batch, item.block, &BlockRow { diff: Some(diff), ..item.row });
+            put_canonical(&mut batch, item.block);
+            put_changes(&mut batch, layer);
+            collect_changed(&mut changed, layer);
+        }
+        let tables = self.kv.snapshot()?;
+        for (row, offsets) in changed {
+            let mut all = tables.get(Table::Changed, &row)?.unwrap_or_default();
+            all.extend(offsets);
+            batch.put(Table::Changed, row, all);
+        }
+        for snapshot in snapshots {
+            let value = schema::encode_snapshot(snapshot);
+            batch.put(Table::Snapshots, snapshot.hash.as_slice(), value);
+        }
+        let header = newest.block.header();
+        let (log_segment, log_offset) =
+            log_from.map_or_else(|| self.log.end(), |at| (at.segment, at.offset));
+        let (diff_segment, diff_offset) = self.diffs.end();
+        self.commit(
+            batch,
+            Flushed {
+                number: header.number,
+                hash: newest.block.hash(),
+                state_root: header.state_root,
+                log_segment,
+                log_offset,
+                diff_segment,
+                diff_offset,
+            },
+        )
+    }
+
+    /// Takes the tables back to canonical block `target`, for a reorganisation that reaches below the flushed one. `shelf`
+    /// reads the tables as they are now. Returns all stored blocks above the target.
+    ///
+    /// # Errors
+    /// [`ChainError::Io`], [`ChainError::Db`], [`ChainError::Corrupt`]; the tables are then as before.
+    pub fn unwind(
+        &mut self,
+        target: &Header,
+        shelf: &Shelf,
+    ) -> Result<Vec<StoredBlock>, ChainError> {
+        let above = shelf.blocks_above(target.number)?;
+        let mut batch = Batch::default();
+        let mut shortened: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+        for number in (target.number + 1..=self.flushed.number).rev() {
+            let diff = shelf.diff(number)?;
+            for (&address, account) in &diff.accounts {
+                put_account(&mut batch, address, account.as_ref());
+            }
+            for (&(address, slot), &value) in &diff.slots {
+                put_slot(&mut batch, address, slot, value);
+            }
+            for row in changed_rows(number, &diff) {
+                let offsets = match shortened.remove(&row) {
+                    Some(offsets) => offsets,
+                    None => shelf.kv.get(Table::Changed, &row)?.unwrap_or_default(),
+                };
+                let offset = offset_in_section(number);
+                let left = offsets.into_iter().filter(|&other| other != offset).collect();
+                shortened.insert(row, left);
+            }
+            if let Some(stored) = shelf.canonical_block(number)? {
+                for transaction in &stored.block.body().transactions {
+                    batch.delete(Table::Txs, transaction.tx_hash().as_slice());
+                }
+            }
+            batch.delete(Table::Canon, number.to_be_bytes());
+        }
+        for (row, offsets) in shortened {
+            if offsets.is_empty() {
+                batch.delete(Table::Changed, row);
+            } else {
+                batch.put(Table::Changed, row, offsets);
+            }
+        }
+        let first = above.iter().map(|stored| stored.row.block).min();
+        let was = (self.flushed.log_segment, self.flushed.log_offset);
+        let (log_segment, log_offset) = first.map_or(was, |at| (at.segment, at.offset)).min(was);
+        let (number, state_root) = (target.number, target.state_root);
+        let hash = target.hash_slow();
+        let flushed = Flushed { number, hash, state_root, log_segment, log_offset, ..self.flushed };
+        self.commit(batch, flushed)?;
+        self.cache.clear();
+        Ok(above)
+    }
+
+    fn commit(&mut self, mut batch: Batch, flushed: Flushed) -> Result<(), ChainError> {
+        batch.put(Table::Meta, meta::FLUSHED, alloy_rlp::encode(flushed));
+        self.kv.commit(batch)?;
+        self.flushed = flushed;
+        Ok(())
+    }
+}
+
+fn take_lock(path: &Path) -> Result<File, ChainError> {
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = open.map_err(|error| io_error("open", path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ChainError::DatadirInUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io_error("lock", path, error)),
+    }
+}
+
+fn check_format(path: &Path) -> Result<(), ChainError> {
+    match fs::read_to_string(path) {
+        Ok(text) if text.trim_end() == FORMAT_LINE => Ok(()),
+        Ok(text) => {
+            let have = text.lines().next().unwrap_or_default().chars().take(40).collect();
+            Err(ChainError::UnknownFormat { path: path.to_owned(), have })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let write = || {
+                fs::write(path, format!("{FORMAT_LINE}\n"))?;
+                File::open(path)?.sync_all()?;
+                sync_folder_of(path)
+            };
+            write().map_err(|error| io_error("write", path, error))
+        }
+        Err(error) => Err(io_error("read", path, error)),
+    }
+}
+
+/// Checks that the tables are this network's, or fills empty ones with block 0.
+fn prepare_tables(kv: &dyn Kv, genesis: &Genesis, hash: B256) -> Result<Flushed, ChainError> {
+    let tables = kv.snapshot()?;
+    if let Some(bytes) = tables.get(Table::Meta, meta::GENESIS)? {
+        let have = B256::try_from(bytes.as_slice()).unwrap_or_default();
+        if have != hash {
+            return Err(ChainError::IncompatibleGenesis { have, new: hash });
+        }
+        let flushed = tables.get(Table::Meta, meta::FLUSHED)?.unwrap_or_default();
+        return schema::decode("table meta at flushed", &flushed);
+    }
+    let flushed = Flushed {
+        number: 0,
+        hash,
+        state_root: genesis.header.state_root,
+        log_segment: 0,
+        log_offset: SEGMENT_HEADER_BYTES,
+        diff_segment: 0,
+        diff_offset: SEGMENT_HEADER_BYTES,
+    };
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, meta::FORMAT, schema::FORMAT.to_be_bytes());
+    batch.put(Table::Meta, meta::GENESIS, hash.as_slice());
+    batch.put(Table::Meta, meta::FLUSHED, alloy_rlp::encode(flushed));
+    batch.put(Table::Canon, 0u64.to_be_bytes(), hash.as_slice());
+    batch.put(Table::Hashes, hash.as_slice(), 0u64.to_be_bytes());
+    for (&address, account) in &genesis.alloc {
+        let GenesisAccount { nonce, balance, code, storage } = account;
+        let state = Account {
+            nonce: *nonce,
+            balance: *balance,
+            storage_root: account.storage_root(),
+            code_hash: account.code_hash(),
+        };
+        put_account(&mut batch, address, Some(&state));
+        for (&slot, &value) in storage {
+            put_slot(&mut batch, address, slot, value);
+        }
+        if !code.is_empty() {
+            batch.put(Table::Code, state.code_hash.as_slice(), code.to_vec());
+        }
+    }
+    kv.commit(batch)?;
+    Ok(flushed)
+}
+
+fn put_block(batch: &mut Batch, block: &RecoveredBlock, row: &BlockRow) {
+    let (number, hash) = (block.header().number, block.hash());
+    batch.put(Table::Blocks, block_key(number, hash), row.encode());
+    batch.put(Table::Hashes, hash.as_slice(), number.to_be_bytes());
+}
+
+fn put_canonical(batch: &mut Batch, block: &RecoveredBlock) {
+    let number = block.header().number;
+    batch.put(Table::Canon, number.to_be_bytes(), block.hash().as_slice());
+    for (index, transaction) in block.body().transactions.iter().enumerate() {
+        batch.put(Table::Txs, transaction.tx_hash().as_slice(), tx_place(number, index));
+    }
+}
+
+fn put_changes(batch: &mut Batch, layer: &Layer) {
+    for (&address, change) in &layer.changes.accounts {
+        put_account(batch, address, change.new.as_ref());
+    }
+    for (&(address, slot), change) in &layer.changes.slots {
+        put_slot(batch, address, slot, change.new);
+    }
+    for (hash, code) in &layer.changes.code {
+        batch.put(Table::Code, hash.as_slice(), code.to_vec());
+    }
+}
+
+fn collect_changed(changed: &mut BTreeMap<Vec<u8>, Vec<u8>>, layer: &Layer) {
+    let section = layer.number / SECTION_BLOCKS;
+    let offset = offset_in_section(layer.number);
+    let accounts =
+        layer.changes.accounts.keys().map(|address| changed_key(address.as_slice(), section));
+    let slots = layer.changes.slots.keys();
+    let slots = slots.map(|&(address, slot)| changed_key(&slot_key(address, slot), section));
+    for row in accounts.chain(slots) {
+        changed.entry(row).or_default().push(offset);
+    }
+}
+
+fn changed_rows(number: u64, diff: &Diff) -> Vec<Vec<u8>> {
+    let section = number / SECTION_BLOCKS;
+    let accounts = diff.accounts.keys().map(|address| changed_key(address.as_slice(), section));
+    let slots = diff.slots.keys();
+    let slots = slots.map(|&(address, slot)| changed_key(&slot_key(address, slot), section));
+    accounts.chain(slots).collect()
+}
+
+fn offset_in_section(number: u64) -> u8 {
+    u8::try_from(number % SECTION_BLOCKS).expect("a section has 256 blocks")
+}

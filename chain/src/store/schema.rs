@@ -1,0 +1,422 @@
+//! Every table, frame and file of the store: name, bytes, who writes it.
+//!
+//! ```text
+//! <datadir>/msnet/  LOCK  FORMAT           held while a process runs; "msnet 1\n"
+//!                   blocks/000000.log …    frames 1, 2, 3; synced per block, the truth
+//!                   diffs/000000.log …     frames 16; synced before the flush that relies on them
+//!                   signer.journal         frames 32; synced before a seal is announced
+//!                   state.redb             the tables; everything in it can be made again from the log
+//! ```
+//!
+//! | frame | RLP after the kind byte |
+//! |---|---|
+//! | 1 block | `[block as on the wire, total difficulty, senders 20·t bytes]` |
+//! | 2 receipts | `[block hash, [[status or root, cumulative gas, logs], …]]` |
+//! | 3 bad | `[block hash, text]` |
+//! | 16 diff | `[number, block hash, part, parts, [[address, slim account or empty], …], [[address, slot, value], …]]`, values before the block; a diff is one part today |
+//! | 32 seal | `[signer, parent hash, number, seal hash, block hash]` |
+//!
+//! | table | key → value (integers big-endian) | written |
+//! |---|---|---|
+//! | `meta` | `format` → u32; `genesis` → hash; `flushed` → RLP `[number, hash, state root, log segment, log offset, diff segment, diff offset]` | at each flush |
+//! | `blocks` | number 8 ‖ hash 32 → RLP `[total difficulty, block, receipts, diff]`, each `[segment, offset, length]` or empty | all branches, at flush; not genesis |
+//! | `hashes` | hash → number 8 | all branches, at flush |
+//! | `canon` | number 8 → hash | up to the flushed block |
+//! | `txs` | transaction hash → number 8 ‖ index 4 | canonical only |
+//! | `accounts` | address → slim account: RLP `[nonce, balance, storage root or empty, code hash or empty]` | at flush |
+//! | `slots` | address ‖ slot 32 → value without leading zeros | at flush |
+//! | `code` | hash → bytes | at flush, never deleted |
+//! | `changed` | address [‖ slot 32] ‖ section u32 → u8 offsets ascending: the blocks section·256 + offset that changed the key | at flush |
+//! | `snapshots` | block hash → RLP `[number, hash, [signer, …], [[number, signer], …], [[signer, block, address, add?], …], [[address, add?, votes], …]]` | every 1,024 blocks and at epoch blocks |
+
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use alloy_rlp::{Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
+
+use crate::{
+    block::{Block, Receipt, RecoveredBlock},
+    clique::snapshot::{Snapshot, Tally, Vote},
+    error::ChainError,
+    log::Position,
+    spec::CliqueConfig,
+    state::Diff,
+};
+
+/// Version in `meta.format`.
+pub const FORMAT: u32 = 1;
+/// First line of the file `FORMAT`.
+pub const FORMAT_LINE: &str = "msnet 1";
+/// Keys of table `meta`.
+pub mod meta {
+    /// → u32.
+    pub const FORMAT: &[u8] = b"format";
+    /// → hash of block 0.
+    pub const GENESIS: &[u8] = b"genesis";
+    /// → [`super::Flushed`].
+    pub const FLUSHED: &[u8] = b"flushed";
+}
+
+/// Kind bytes of frames.
+pub mod kind {
+    /// A block.
+    pub const BLOCK: u8 = 1;
+    /// The receipts of a block that was run.
+    pub const RECEIPTS: u8 = 2;
+    /// A block that broke a rule when it was run.
+    pub const BAD: u8 = 3;
+    /// The old values of what a block changed.
+    pub const DIFF: u8 = 16;
+    /// A seal of ours.
+    pub const SEAL: u8 = 32;
+}
+
+/// Frame 1.
+#[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct BlockFrame {
+    /// Header and body.
+    pub block: Block,
+    /// Sum of the difficulties up to it.
+    pub total_difficulty: U256,
+    /// 20 bytes per transaction.
+    pub senders: Bytes,
+}
+
+impl BlockFrame {
+    /// The frame's payload.
+    pub fn encode(block: &RecoveredBlock, total_difficulty: U256) -> Vec<u8> {
+        let senders: Vec<u8> = block.senders().iter().flat_map(|sender| sender.0.0).collect();
+        let frame = Self { block: block.clone_block(), total_difficulty, senders: senders.into() };
+        with_kind(kind::BLOCK, &frame)
+    }
+
+    /// The block with its senders, which are not recovered again.
+    pub fn into_block(self) -> (RecoveredBlock, U256) {
+        let (senders, _) = self.senders.as_chunks::<20>();
+        let senders = senders.iter().map(Address::from).collect();
+        (RecoveredBlock::new_unhashed(self.block, senders), self.total_difficulty)
+    }
+}
+
+/// Frame 2.
+#[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct ReceiptsFrame {
+    /// The block they belong to.
+    pub block_hash: B256,
+    receipts: Vec<ReceiptItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+struct ReceiptItem {
+    /// 1, empty, or the 32-byte root of before Byzantium.
+    status: Bytes,
+    cumulative_gas_used: u64,
+    logs: Vec<Log>,
+}
+
+impl ReceiptsFrame {
+    /// The frame's payload.
+    pub fn encode(block_hash: B256, receipts: &[Receipt]) -> Vec<u8> {
+        let item = |receipt: &Receipt| ReceiptItem {
+            status: match (receipt.post_state, receipt.success) {
+                (Some(root), _) => root.into(),
+                (None, true) => Bytes::from_static(&[1]),
+                (None, false) => Bytes::new(),
+            },
+            cumulative_gas_used: receipt.cumulative_gas_used,
+            logs: receipt.logs.clone(),
+        };
+        let frame = Self { block_hash, receipts: receipts.iter().map(item).collect() };
+        with_kind(kind::RECEIPTS, &frame)
+    }
+
+    /// The receipts, their types taken from the block's transactions.
+    pub fn into_receipts(self, block: &Block) -> Vec<Receipt> {
+        let types = block.body.transactions.iter().map(alloy_consensus::Typed2718::ty);
+        let receipts = self.receipts.into_iter().zip(types).map(|(item, tx_type)| Receipt {
+            tx_type,
+            success: !item.status.is_empty(),
+            post_state: B256::try_from(&item.status[..]).ok(),
+            cumulative_gas_used: item.cumulative_gas_used,
+            logs: item.logs,
+        });
+        receipts.collect()
+    }
+}
+
+/// Frame 3.
+#[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct BadFrame {
+    /// The block's hash.
+    pub block_hash: B256,
+    /// Why it is bad.
+    pub text: String,
+}
+
+impl BadFrame {
+    /// The frame's payload.
+    pub fn encode(&self) -> Vec<u8> {
+        with_kind(kind::BAD, self)
+    }
+}
+
+/// Frame 16.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiffFrame {
+    /// The block's number.
+    pub number: u64,
+    /// Its hash.
+    pub block_hash: B256,
+    /// What it changed, before it.
+    pub diff: Diff,
+}
+
+impl DiffFrame {
+    /// The frame's payload.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        self.number.encode(&mut payload);
+        self.block_hash.encode(&mut payload);
+        0u8.encode(&mut payload);
+        1u8.encode(&mut payload);
+        self.diff.encode_lists(&mut payload);
+        let mut out = vec![kind::DIFF];
+        RlpHeader { list: true, payload_length: payload.len() }.encode(&mut out);
+        out.extend_from_slice(&payload);
+        out
+    }
+
+    /// Reads a frame's payload.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`] if it is anything else.
+    pub fn decode(payload: &[u8]) -> Result<Self, ChainError> {
+        let read = |mut bytes: &[u8]| -> alloy_rlp::Result<Self> {
+            let mut items = RlpHeader::decode_bytes(&mut bytes, true)?;
+            let (number, block_hash) = (u64::decode(&mut items)?, B256::decode(&mut items)?);
+            if (u64::decode(&mut items)?, u64::decode(&mut items)?) != (0, 1) {
+                return Err(alloy_rlp::Error::Custom("a diff in parts"));
+            }
+            Ok(Self { number, block_hash, diff: Diff::decode_lists(&mut items)? })
+        };
+        match payload.split_first() {
+            Some((&kind::DIFF, bytes)) => read(bytes).map_err(|error| damaged("diff frame", error)),
+            _ => Err(damaged("diff frame", alloy_rlp::Error::Custom("wrong kind"))),
+        }
+    }
+}
+
+/// Frame 32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct SealFrame {
+    /// Our account.
+    pub signer: Address,
+    /// The block built on.
+    pub parent_hash: B256,
+    /// Height of the sealed block.
+    pub number: u64,
+    /// What was signed.
+    pub seal_hash: B256,
+    /// The sealed block.
+    pub block_hash: B256,
+}
+
+/// Value of `meta.flushed`: the block that the tables stand at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct Flushed {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Root of its state.
+    pub state_root: B256,
+    /// Where replay starts: no frame of a block above the flushed one stands before.
+    pub log_segment: u32,
+    /// The byte in that segment.
+    pub log_offset: u64,
+    /// End of the diffs that the tables rely on.
+    pub diff_segment: u32,
+    /// The byte in that segment.
+    pub diff_offset: u64,
+}
+
+/// Where a block's frames lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Sum of the difficulties up to it.
+    pub total_difficulty: U256,
+    /// Frame 1.
+    pub block: Position,
+    /// Frame 2, once the block was run.
+    pub receipts: Option<Position>,
+    /// Frame 16, if the block is canonical and flushed.
+    pub diff: Option<Position>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct BlockRowRlp {
+    total_difficulty: U256,
+    block: Vec<u64>,
+    receipts: Vec<u64>,
+    diff: Vec<u64>,
+}
+
+impl BlockRow {
+    /// The row's value.
+    pub fn encode(&self) -> Vec<u8> {
+        let list = |position: Option<Position>| {
+            position
+                .map_or_else(Vec::new, |at| vec![at.segment.into(), at.offset, at.length.into()])
+        };
+        alloy_rlp::encode(BlockRowRlp {
+            total_difficulty: self.total_difficulty,
+            block: list(Some(self.block)),
+            receipts: list(self.receipts),
+            diff: list(self.diff),
+        })
+    }
+
+    /// Reads a row's value.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`] if it is anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ChainError> {
+        let row: BlockRowRlp = decode("table blocks", bytes)?;
+        let position = |list: &[u64]| match *list {
+            [segment, offset, length] => Some(Position {
+                segment: u32::try_from(segment).ok()?,
+                offset,
+                length: u32::try_from(length).ok()?,
+            }),
+            _ => None,
+        };
+        let missing = || damaged("table blocks", alloy_rlp::Error::Custom("no position"));
+        Ok(Self {
+            total_difficulty: row.total_difficulty,
+            block: position(&row.block).ok_or_else(missing)?,
+            receipts: position(&row.receipts),
+            diff: position(&row.diff),
+        })
+    }
+}
+
+/// Key of table `blocks`.
+pub fn block_key(number: u64, hash: B256) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key[8..].copy_from_slice(hash.as_slice());
+    key
+}
+
+/// Value of table `txs`.
+pub fn tx_place(number: u64, index: usize) -> [u8; 12] {
+    let mut place = [0; 12];
+    place[..8].copy_from_slice(&number.to_be_bytes());
+    let index = u32::try_from(index).expect("a block holds fewer than 2^32 transactions");
+    place[8..].copy_from_slice(&index.to_be_bytes());
+    place
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct SnapshotRow {
+    number: u64,
+    hash: B256,
+    signers: Vec<Address>,
+    recents: Vec<RecentItem>,
+    votes: Vec<VoteItem>,
+    tally: Vec<TallyItem>,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct RecentItem {
+    number: u64,
+    signer: Address,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct VoteItem {
+    signer: Address,
+    block: u64,
+    address: Address,
+    authorize: bool,
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct TallyItem {
+    address: Address,
+    authorize: bool,
+    votes: u64,
+}
+
+/// Value of table `snapshots`.
+pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    let recents = snapshot.recents.iter();
+    let vote = |vote: &Vote| VoteItem {
+        signer: vote.signer,
+        block: vote.block,
+        address: vote.address,
+        authorize: vote.authorize,
+    };
+    let tally = |(&address, tally): (&Address, &Tally)| TallyItem {
+        address,
+        authorize: tally.authorize,
+        votes: tally.votes as u64,
+    };
+    alloy_rlp::encode(SnapshotRow {
+        number: snapshot.number,
+        hash: snapshot.hash,
+        signers: snapshot.signers.iter().copied().collect(),
+        recents: recents.map(|(&number, &signer)| RecentItem { number, signer }).collect(),
+        votes: snapshot.votes.iter().map(vote).collect(),
+        tally: snapshot.tally.iter().map(tally).collect(),
+    })
+}
+
+/// Reads a value of table `snapshots`.
+///
+/// # Errors
+/// [`ChainError::Corrupt`] if it is anything else.
+pub fn decode_snapshot(bytes: &[u8], config: CliqueConfig) -> Result<Snapshot, ChainError> {
+    let row: SnapshotRow = decode("table snapshots", bytes)?;
+    let vote = |item: VoteItem| Vote {
+        signer: item.signer,
+        block: item.block,
+        address: item.address,
+        authorize: item.authorize,
+    };
+    let tally = |item: TallyItem| {
+        let votes = usize::try_from(item.votes).unwrap_or(usize::MAX);
+        (item.address, Tally { authorize: item.authorize, votes })
+    };
+    Ok(Snapshot {
+        config,
+        number: row.number,
+        hash: row.hash,
+        signers: row.signers.into_iter().collect(),
+        recents: row.recents.into_iter().map(|item| (item.number, item.signer)).collect(),
+        votes: row.votes.into_iter().map(vote).collect(),
+        tally: row.tally.into_iter().map(tally).collect(),
+    })
+}
+
+/// `kind ‖ RLP`.
+pub fn with_kind(kind: u8, value: &impl Encodable) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.length() + 1);
+    out.push(kind);
+    value.encode(&mut out);
+    out
+}
+
+/// Reads exactly one value that this program wrote.
+///
+/// # Errors
+/// [`ChainError::Corrupt`] if the bytes are anything else.
+pub fn decode<T: Decodable>(what: &str, mut bytes: &[u8]) -> Result<T, ChainError> {
+    let value = T::decode(&mut bytes).map_err(|error| damaged(what, error))?;
+    if bytes.is_empty() {
+        return Ok(value);
+    }
+    Err(damaged(what, alloy_rlp::Error::Custom("bytes are left over")))
+}
+
+fn damaged(what: &str, error: alloy_rlp::Error) -> ChainError {
+    ChainError::Corrupt { place: what.to_owned(), reason: error.to_string() }
+}
