@@ -1,0 +1,67 @@
+//! What goes wrong in a node: at the start, at the stop, with a transaction.
+
+use std::path::PathBuf;
+
+use alloy_primitives::Address;
+use chain::{error::ChainError, pool::PoolError};
+
+/// Why a node does not start or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The ledger refused: genesis, folder, storage.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// A file of the command line cannot be read.
+    #[error("cannot read {what} {}: {source}", path.display())]
+    Unreadable {
+        /// What it should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No built-in network of this name.
+    #[error("there is no built-in network {0:?}\n  do: name a genesis file with --genesis FILE")]
+    UnknownNetwork(String),
+    /// Neither a network nor a genesis was named.
+    #[error(
+        "no network was chosen\n  do: start a development chain with --dev, or add --network NAME or --genesis FILE"
+    )]
+    NoNetwork,
+    /// Not a secret key.
+    #[error("the signer's key is not a secp256k1 secret key (64 hex digits, not zero)")]
+    InvalidKey,
+    /// A development chain that none of its accounts can seal.
+    #[error(
+        "none of the development accounts is a signer of this genesis; its signers are {signers:?}"
+    )]
+    NoDevSigner {
+        /// Who could.
+        signers: Vec<Address>,
+    },
+    /// The operating system gave no thread.
+    #[error("cannot start the writer thread: {0}")]
+    Thread(std::io::Error),
+    /// The writer did not end in time, or ended by a panic; the log on disk is complete
+    /// nevertheless.
+    #[error("the writer did not stop cleanly: {0}")]
+    Stop(&'static str),
+}
+
+/// Why a transaction was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The pool's rules.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The signature belongs to nobody, or to another chain.
+    #[error("invalid sender")]
+    InvalidSender,
+    /// The state could not be read.
+    #[error("cannot read the state: {0}")]
+    Chain(#[from] ChainError),
+    /// The node is about to end.
+    #[error("the node is stopping")]
+    Stopped,
+}

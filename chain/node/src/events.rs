@@ -1,0 +1,58 @@
+//! What a node tells its listeners, and how far a listener may fall behind.
+
+use std::sync::Arc;
+
+use chain::{blockchain::HeadChange, pool::PoolTransaction};
+use tokio::sync::broadcast;
+
+/// Head changes kept for slow listeners: at a block a second more than four minutes.
+pub const HEAD_CAPACITY: usize = 256;
+/// Arrived transactions kept for slow listeners; they hold an `Arc` each.
+pub const PENDING_CAPACITY: usize = 4_096;
+
+/// Something happened to the chain. It is on disk, and readers see it, before it is told.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum ChainEvent {
+    /// The head moved: some blocks may have left the chain, at least one has joined it.
+    NewHead(Arc<HeadChange>),
+}
+
+/// A transaction that may enter a block.
+#[derive(Debug, Clone)]
+pub struct PendingTransaction(pub Arc<PoolTransaction>);
+
+/// Both channels.
+#[derive(Debug, Clone)]
+pub(crate) struct Events {
+    heads: broadcast::Sender<ChainEvent>,
+    pending: broadcast::Sender<PendingTransaction>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        let (heads, _) = broadcast::channel(HEAD_CAPACITY);
+        let (pending, _) = broadcast::channel(PENDING_CAPACITY);
+        Self { heads, pending }
+    }
+}
+
+impl Events {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
+        self.heads.subscribe()
+    }
+
+    pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransaction> {
+        self.pending.subscribe()
+    }
+
+    /// Tells of a new head; nobody listening is fine.
+    pub(crate) fn announce_head(&self, change: Arc<HeadChange>) {
+        let _ = self.heads.send(ChainEvent::NewHead(change));
+    }
+
+    /// Tells of a transaction; nobody listening is fine.
+    pub(crate) fn announce_pending(&self, pending: PendingTransaction) {
+        let _ = self.pending.send(pending);
+    }
+}

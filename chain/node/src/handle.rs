@@ -1,0 +1,203 @@
+//! [`NodeHandle`]: the door everybody else holds. Reads are cheap and never wait for the writer.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    mpsc::{SyncSender, TrySendError},
+};
+
+use alloy_primitives::{Address, B256};
+use chain::{
+    block::{RecoveredBlock, Transaction},
+    blockchain::Imported,
+    error::ChainError,
+    pool::{AccountState, AccountView, Pool, PoolHead, PoolTransaction},
+    reader::ChainReader,
+};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::{
+    error::SubmitError,
+    events::{ChainEvent, Events, PendingTransaction},
+    recover::Recovery,
+};
+
+/// What the writer is asked to do.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The pool has something executable.
+    Work,
+    /// Verify a block and make it part of the chain.
+    Import(Box<RecoveredBlock>, oneshot::Sender<Result<Imported, ChainError>>),
+    /// End.
+    Stop,
+}
+
+/// What the writer and all handles share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) reader: ChainReader,
+    pub(crate) pool: Mutex<Pool>,
+    pub(crate) events: Events,
+    pub(crate) signer: Option<Address>,
+    pub(crate) gas_price_floor: u128,
+}
+
+impl Shared {
+    /// The pool. A panic elsewhere cannot leave it half changed in a way that matters: at worst a
+    /// transaction is lost.
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A node, as the rest of the program sees it. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct NodeHandle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) commands: SyncSender<Command>,
+    pub(crate) recovery: Recovery,
+}
+
+impl NodeHandle {
+    /// The chain as it is now.
+    pub fn reader(&self) -> &ChainReader {
+        &self.shared.reader
+    }
+
+    /// Brings a signed transaction to the pool and wakes the sealer. Admission is not durable,
+    /// inclusion is.
+    ///
+    /// # Errors
+    /// [`SubmitError`] with the first rule of the pool that broke.
+    pub async fn submit(&self, transaction: Transaction) -> Result<B256, SubmitError> {
+        let (transaction, sender) = self.recovery.sender(Arc::new(transaction)).await?;
+        let view = HeadAccounts::new(&self.shared.reader)?;
+        let added = self.shared.pool().add(Transaction::clone(&transaction), sender, &view)?;
+        let hash = added.transaction.hash();
+        tracing::debug!(%hash, executable = added.executable.len(), "transaction entered the pool");
+        for pooled in &added.executable {
+            self.shared.events.announce_pending(PendingTransaction(Arc::clone(pooled)));
+        }
+        if !added.executable.is_empty() {
+            self.wake_sealer();
+        }
+        Ok(hash)
+    }
+
+    /// Hands a foreign block to the writer and waits for its verdict.
+    ///
+    /// # Errors
+    /// [`SubmitError::Chain`] with the rule the block broke, [`SubmitError::Stopped`] if the node ends first.
+    pub async fn import(&self, block: RecoveredBlock) -> Result<Imported, SubmitError> {
+        let (reply, verdict) = oneshot::channel();
+        let (commands, command) = (self.commands.clone(), Command::Import(Box::new(block), reply));
+        let send = move || commands.send(command).map_err(|_| SubmitError::Stopped);
+        tokio::task::spawn_blocking(send).await.map_err(|_| SubmitError::Stopped)??;
+        Ok(verdict.await.map_err(|_| SubmitError::Stopped)??)
+    }
+
+    /// A full queue of commands wakes the writer as well.
+    fn wake_sealer(&self) {
+        if let Err(TrySendError::Disconnected(_)) = self.commands.try_send(Command::Work) {
+            tracing::debug!("the writer has ended");
+        }
+    }
+
+    /// Head changes from now on. A listener more than [`crate::events::HEAD_CAPACITY`] behind is
+    /// told so.
+    pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Executable transactions from now on.
+    pub fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransaction> {
+        self.shared.events.subscribe_pending()
+    }
+
+    /// A waiting transaction.
+    pub fn pool_transaction(&self, hash: &B256) -> Option<Arc<PoolTransaction>> {
+        self.shared.pool().get(hash).cloned()
+    }
+
+    /// Numbers of pending and queued transactions.
+    pub fn pool_status(&self) -> (usize, usize) {
+        self.shared.pool().status()
+    }
+
+    /// Pending and queued transactions, each by sender and nonce.
+    pub fn pool_content(&self) -> (Vec<Arc<PoolTransaction>>, Vec<Arc<PoolTransaction>>) {
+        let pool = self.shared.pool();
+        (pool.pending().cloned().collect(), pool.queued().cloned().collect())
+    }
+
+    /// Executable transactions in the order in which a block takes them.
+    pub fn pool_best(&self, base_fee: u64) -> Vec<Arc<PoolTransaction>> {
+        let best = self.shared.pool().best(base_fee);
+        best.collect()
+    }
+
+    /// Nonce for the account's next transaction, given the one of its state.
+    pub fn pending_nonce(&self, account: Address, state_nonce: u64) -> u64 {
+        self.shared.pool().pending_nonce(account, state_nonce)
+    }
+
+    /// Least tip that this node suggests, wei per gas; 0 where nothing is paid.
+    pub fn gas_price_floor(&self) -> u128 {
+        self.shared.gas_price_floor
+    }
+
+    /// The account of this node's sealing key.
+    pub fn signer(&self) -> Option<Address> {
+        self.shared.signer
+    }
+
+    /// True if this node has the key of a present signer.
+    pub fn is_sealing(&self) -> bool {
+        let head = self.shared.reader.head().block.hash();
+        let is_member = |signer: Address| {
+            self.shared
+                .reader
+                .snapshot(head)
+                .is_ok_and(|snapshot| snapshot.signers.contains(&signer))
+        };
+        self.shared.signer.is_some_and(is_member)
+    }
+
+    /// Number of connected nodes: there is no networking yet.
+    pub fn peer_count(&self) -> u64 {
+        0
+    }
+}
+
+/// Accounts after the head, as the pool asks for them.
+pub(crate) struct HeadAccounts(chain::reader::StateAt);
+
+impl HeadAccounts {
+    pub(crate) fn new(reader: &ChainReader) -> Result<Self, ChainError> {
+        Ok(Self(reader.head_state()))
+    }
+}
+
+impl AccountView for HeadAccounts {
+    fn account(&self, address: Address) -> Result<AccountState, ChainError> {
+        let Some(account) = self.0.account(address)? else { return Ok(AccountState::default()) };
+        let code = self.0.code(account.code_hash)?;
+        let is_delegated = code.starts_with(&DELEGATION_PREFIX);
+        Ok(AccountState { nonce: account.nonce, balance: account.balance, is_delegated })
+    }
+}
+
+/// First bytes of the code of an account that an EIP-7702 transaction delegated.
+const DELEGATION_PREFIX: [u8; 3] = [0xef, 0x01, 0x00];
+
+/// What the pool must know of the block after the head.
+pub(crate) fn pool_head(reader: &ChainReader, now_secs: u64) -> PoolHead {
+    let (spec, head) = (reader.spec(), reader.head());
+    let header = head.block.header();
+    let timestamp = now_secs.max(header.timestamp);
+    PoolHead {
+        chain_id: spec.chain_id,
+        spec_id: spec.spec_id(header.number + 1, timestamp),
+        gas_limit: header.gas_limit,
+    }
+}

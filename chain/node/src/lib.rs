@@ -1,0 +1,34 @@
+//! The node: everything around the ledger that waits, measures time or holds a key.
+//!
+//! [`Node::start`](service::Node::start) takes a [`config::NodeConfig`], opens the ledger and starts one writer thread that
+//! owns it: own blocks of the [`sealer`] and blocks of others pass there, one after the other.
+//! Everybody else holds a [`handle::NodeHandle`]: cheap reads of the head,
+//! [`submit`](handle::NodeHandle::submit) for transactions, and [`events`] for what changed.
+//!
+//! In reading order: [`config`] and [`args`] say what to run; [`service`] starts and stops it;
+//! [`handle`] and [`events`] are its doors; [`sealer`] decides when to seal and what goes in;
+//! [`recover`] finds out who signed a transaction; [`dev_accounts`] are the ten public keys of a
+//! development chain; [`error`] says what went wrong.
+//!
+//! Peers are not part of this room yet: a node is its network's only one, or a reader of its own
+//! folder.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod config;
+pub mod dev_accounts;
+pub mod error;
+pub mod events;
+pub mod handle;
+pub mod recover;
+pub mod sealer;
+pub mod service;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{NodeConfig, SignerKey};
+pub use error::NodeError;
+pub use events::ChainEvent;
+pub use handle::NodeHandle;
+pub use service::Node;

@@ -1,0 +1,277 @@
+//! [`Node`]: start order, the writer's thread, stop order.
+//!
+//! One thread named `writer` owns the ledger. It takes commands from a bounded queue and, between
+//! them, seals when a block is due. Nothing is told before it is on disk and readers see it:
+//! ledger, then pool, then [`ChainEvent`]s.
+//!
+//! [`ChainEvent`]: crate::events::ChainEvent
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::Address;
+use chain::{
+    block::RecoveredBlock,
+    blockchain::{Blockchain, ExecutedBlock, HeadChange, Imported, Storage},
+    clique::prepare::SealerSettings,
+    error::ChainError,
+    genesis::Genesis,
+    pool::{Pool, PoolConfig, PoolError},
+};
+
+use crate::{
+    config::NodeConfig,
+    error::NodeError,
+    events::{Events, PendingTransaction},
+    handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
+    recover::Recovery,
+    sealer::{Sealer, now_ms},
+};
+
+/// Commands that may wait for the writer; a sender of imports waits, a wake-up is dropped as the
+/// writer is awake.
+const COMMANDS: usize = 64;
+/// Longest sleep of the writer, so that a clock that was set does not stop the chain.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Time the writer has to end.
+const STOP_TIME: Duration = Duration::from_secs(2);
+/// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
+const GAS_PRICE_FLOOR: u128 = 1_000_000_000;
+/// Folder of the ledger inside the data folder.
+const STORE_FOLDER: &str = "msnet";
+
+/// A running node. Dropping it without [`Node::stop`] ends the writer at its next command, without
+/// waiting.
+#[derive(Debug)]
+pub struct Node {
+    handle: NodeHandle,
+    writer: JoinHandle<Result<(), ChainError>>,
+}
+
+impl Node {
+    /// Opens the ledger (replaying what a crash left) and starts the writer.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the genesis is none, does not fit the folder, the folder is used or damaged, or the key is none.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let start = tokio::task::spawn_blocking(move || Self::open(config)).await;
+        start.map_err(|_| NodeError::Stop("opening the ledger panicked"))?
+    }
+
+    fn open(config: NodeConfig) -> Result<Self, NodeError> {
+        let mut genesis = Genesis::from_json(&config.genesis)?;
+        if let (Some(secs), Some(clique)) = (config.period_override, &mut genesis.spec.clique) {
+            clique.period_secs = secs;
+        }
+        genesis.validate_runnable()?;
+        for warning in &genesis.warnings {
+            tracing::warn!(%warning, "genesis");
+        }
+        let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
+        let chain = Blockchain::open(&genesis, storage(config.datadir))?;
+        let shared = Arc::new(share(&chain, signer));
+        let sealer = config.signer.zip(signer).map(|(key, signer)| {
+            let settings = SealerSettings {
+                signer,
+                gas_limit_target: config.miner.gas_limit.unwrap_or(genesis.header.gas_limit),
+                vanity: config.miner.vanity(),
+                proposals: std::collections::BTreeMap::new(),
+            };
+            Sealer::new(key, settings)
+        });
+        let (commands, inbox) = sync_channel(COMMANDS);
+        let writer = Writer { chain, sealer, shared: Arc::clone(&shared), inbox };
+        let writer = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(NodeError::Thread)?;
+        let handle = NodeHandle { shared, commands, recovery: Recovery::default() };
+        Ok(Self { handle, writer })
+    }
+
+    /// A door to this node.
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Ends the writer after the block it is at, and flushes the ledger. Handles that live on
+    /// answer reads alone.
+    ///
+    /// # Errors
+    /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after two seconds.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        let Self { handle, writer } = self;
+        let end = move || {
+            stop_writer(&handle.commands, &writer)?;
+            writer
+                .join()
+                .map_err(|_| NodeError::Stop("it panicked; see the log"))?
+                .map_err(NodeError::from)
+        };
+        tokio::task::spawn_blocking(end).await.map_err(|_| NodeError::Stop("its join panicked"))?
+    }
+}
+
+/// Sends [`Command::Stop`] and waits until the thread is done, both within [`STOP_TIME`].
+fn stop_writer(
+    commands: &SyncSender<Command>,
+    writer: &JoinHandle<Result<(), ChainError>>,
+) -> Result<(), NodeError> {
+    const STEP: Duration = Duration::from_millis(5);
+    let deadline = Instant::now() + STOP_TIME;
+    let mut is_sent = false;
+    while !writer.is_finished() {
+        if Instant::now() > deadline {
+            return Err(NodeError::Stop(
+                "it is still busy after 2 s; the block log on disk is complete",
+            ));
+        }
+        is_sent = is_sent || commands.try_send(Command::Stop).is_ok();
+        std::thread::sleep(STEP);
+    }
+    Ok(())
+}
+
+fn storage(datadir: Option<PathBuf>) -> Storage {
+    datadir.map_or(Storage::Memory, |folder| Storage::Dir(folder.join(STORE_FOLDER)))
+}
+
+fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
+    let (reader, spec) = (chain.reader(), chain.spec());
+    let config = PoolConfig::for_network(spec.zero_base_fee);
+    let pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
+    let gas_price_floor = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
+    Shared { reader, pool: Mutex::new(pool), events: Events::default(), signer, gas_price_floor }
+}
+
+/// The one thread that changes the ledger.
+struct Writer {
+    chain: Blockchain,
+    sealer: Option<Sealer>,
+    shared: Arc<Shared>,
+    inbox: Receiver<Command>,
+}
+
+impl Writer {
+    fn run(mut self) -> Result<(), ChainError> {
+        loop {
+            let sleep = self.time_to_next_block();
+            match self.inbox.recv_timeout(sleep) {
+                Ok(Command::Work) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Command::Import(block, reply)) => {
+                    let verdict = self.import(*block);
+                    // Whoever asked may have left; the block stays.
+                    let _ = reply.send(verdict);
+                }
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.seal_if_due();
+        }
+        self.chain.close()
+    }
+
+    fn time_to_next_block(&mut self) -> Duration {
+        let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
+        let now = now_ms();
+        match sealer.due_ms(&self.shared, now) {
+            Ok(Some(due)) => Duration::from_millis(due.saturating_sub(now)).min(LONGEST_SLEEP),
+            Ok(None) => LONGEST_SLEEP,
+            Err(error) => {
+                tracing::error!(%error, "cannot tell when to seal");
+                LONGEST_SLEEP
+            }
+        }
+    }
+
+    fn seal_if_due(&mut self) {
+        let Some(sealer) = &mut self.sealer else { return };
+        let now = now_ms();
+        if !matches!(sealer.due_ms(&self.shared, now), Ok(Some(due)) if due <= now) {
+            return;
+        }
+        let started = Instant::now();
+        match sealer.seal(&mut self.chain, &self.shared) {
+            Ok(Some(change)) => {
+                if let Some(head) = change.added.last() {
+                    log_block("sealed block", head, started);
+                }
+                self.follow(change);
+            }
+            Ok(None) => {}
+            Err(error @ ChainError::AlreadySealed { .. }) => {
+                tracing::warn!(%error, "waiting for another signer's block");
+            }
+            Err(error) => tracing::error!(%error, "cannot seal a block"),
+        }
+    }
+
+    fn import(&mut self, block: RecoveredBlock) -> Result<Imported, ChainError> {
+        let started = Instant::now();
+        let imported = self.chain.import(block, now_ms())?;
+        if let Imported::Head(change) = &imported {
+            if let Some(head) = change.added.last() {
+                log_block("imported block", head, started);
+            }
+            self.follow(change.clone());
+        }
+        Ok(imported)
+    }
+
+    /// After the head moved: the pool, then the listeners.
+    fn follow(&self, change: HeadChange) {
+        if let Err(error) = self.refresh_pool(&change) {
+            tracing::error!(%error, "the pool did not follow the head");
+        }
+        self.shared.events.announce_head(Arc::new(change));
+    }
+
+    /// Drops what was mined, brings back what left the chain.
+    fn refresh_pool(&self, change: &HeadChange) -> Result<(), PoolError> {
+        let view = HeadAccounts::new(&self.shared.reader)?;
+        let head = pool_head(&self.shared.reader, now_ms() / 1_000);
+        let mut pool = self.shared.pool();
+        let mut executable = pool.on_new_head(head, senders(change), &view)?;
+        for block in &change.removed {
+            let body = block.block.body().transactions.iter().zip(block.block.senders());
+            for (transaction, sender) in body {
+                // Most are in the new branch too, so a refusal is the normal case.
+                if let Ok(added) = pool.add(transaction.clone(), *sender, &view) {
+                    executable.extend(added.executable);
+                }
+            }
+        }
+        drop(pool);
+        for pooled in executable {
+            self.shared.events.announce_pending(PendingTransaction(pooled));
+        }
+        Ok(())
+    }
+}
+
+/// Accounts whose nonce moved. Others may have gained or lost balance; the pool finds that out when
+/// it builds.
+fn senders(change: &HeadChange) -> BTreeSet<Address> {
+    let blocks = change.removed.iter().chain(&change.added);
+    blocks.flat_map(|block| block.block.senders().iter().copied()).collect()
+}
+
+fn log_block(what: &'static str, head: &ExecutedBlock, started: Instant) {
+    let header = head.block.header();
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(
+        number = header.number,
+        hash = %head.block.hash(),
+        txs = head.receipts.len(),
+        gas = header.gas_used,
+        elapsed_ms,
+        "{what}"
+    );
+}

@@ -1,0 +1,87 @@
+//! A node by itself: it starts, seals, stops, and goes on where it was.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::hex;
+use chain::reader::ChainReader;
+
+use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts};
+
+/// Longest wait for something that a test expects.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn genesis(period_secs: u64) -> Vec<u8> {
+    let signer = dev_accounts::keys()[0].address().expect("a valid key");
+    let extra_data = hex::encode_prefixed([&[0; 32][..], signer.as_slice(), &[0; 65]].concat());
+    let genesis = serde_json::json!({
+        "config": {
+            "chainId": 1337, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0,
+            "eip158Block": 0, "byzantiumBlock": 0, "constantinopleBlock": 0, "petersburgBlock": 0,
+            "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
+            "clique": {"period": period_secs, "epoch": 30000},
+        },
+        "alloc": {signer.to_string(): {"balance": "0x21e19e0c9bab2400000"}},
+        "difficulty": "0x1", "gasLimit": "0x1c9c380", "timestamp": "0x0", "extraData": extra_data,
+    });
+    genesis.to_string().into_bytes()
+}
+
+fn config(period_secs: u64) -> NodeConfig {
+    let signer = dev_accounts::keys().into_iter().next();
+    NodeConfig { signer, ..NodeConfig::new(genesis(period_secs)) }
+}
+
+async fn wait_for(reader: &ChainReader, number: u64) {
+    let start = Instant::now();
+    while reader.head().number() < number {
+        assert!(start.elapsed() < PATIENCE, "no block {number}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn seals_a_block_a_period_and_tells_of_it() {
+    let node = Node::start(config(1)).await.expect("the node starts");
+    let mut events = node.handle().subscribe();
+    assert!(node.handle().is_sealing());
+    for _ in 0..2 {
+        let event = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time");
+        let ChainEvent::NewHead(change) = event.expect("the node runs");
+        let head = change.added.last().expect("a new head");
+        assert_eq!(Some(head.signer), node.handle().signer());
+    }
+    node.stop().await.expect("the node stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_on_where_it_stopped() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = NodeConfig { datadir: Some(folder.path().to_owned()), ..config(1) };
+    let node = Node::start(config.clone()).await.expect("the node starts");
+    wait_for(node.handle().reader(), 1).await;
+    let second = Node::start(config.clone()).await.expect_err("the folder is in use");
+    assert!(second.to_string().contains("another process"), "{second}");
+    node.stop().await.expect("the node stops");
+
+    let reader = NodeConfig { signer: None, ..config.clone() };
+    let node = Node::start(reader).await.expect("it starts again");
+    let head = node.handle().reader().head();
+    assert!(head.number() >= 1 && !node.handle().is_sealing());
+    node.stop().await.expect("the node stops");
+
+    let other = NodeConfig { genesis: genesis(2), ..config.clone() };
+    let node = Node::start(other).await.expect("the period is no part of block 0");
+    wait_for(node.handle().reader(), head.number() + 1).await;
+    let block = node.handle().reader().block_by_number(head.number()).expect("a readable store");
+    assert_eq!(block.map(|block| block.hash()), Some(head.hash()));
+    node.stop().await.expect("the node stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_starts_say_why() {
+    let not_json = Node::start(NodeConfig::new(b"{".to_vec())).await.expect_err("no genesis");
+    assert!(matches!(not_json, NodeError::Chain(_)), "{not_json}");
+    let no_key = NodeConfig { signer: Some(SignerKey::new([0; 32])), ..config(1) };
+    let no_key = Node::start(no_key).await.expect_err("zero is no key");
+    assert!(matches!(no_key, NodeError::InvalidKey), "{no_key}");
+}
