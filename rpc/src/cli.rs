@@ -1,0 +1,105 @@
+//! `msnet node`: node and listener together, one start line, an orderly end.
+
+use std::io::Write as _;
+
+use alloy_primitives::Address;
+use node::{Node, NodeError, args::NodeArgs, dev_accounts};
+
+use crate::{
+    args::RpcArgs,
+    config::{RpcConfig, RpcStartError},
+    server::{RpcServer, serve},
+};
+
+/// Why `msnet node` ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The node did not start or stop.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The listener did not start.
+    #[error(transparent)]
+    Rpc(#[from] RpcStartError),
+    /// The process cannot be told to stop, or its output is closed.
+    #[error("cannot {doing}: {source}")]
+    Process {
+        /// The verb and its object.
+        doing: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a node with its JSON-RPC listener until ctrl-c (or SIGTERM). `built_in` knows the genesis
+/// of each built-in network by its name, `dev` among them.
+///
+/// # Errors
+/// [`RunError`] if something does not start, or does not stop cleanly.
+pub async fn run_node(
+    node_args: NodeArgs,
+    rpc_args: RpcArgs,
+    built_in: impl Fn(&str) -> Option<Vec<u8>>,
+) -> Result<(), RunError> {
+    let mut config = rpc_args.config();
+    if node_args.dev {
+        config.dev_keys = dev_accounts::keys();
+    }
+    config.validate()?;
+    let node = Node::start(node_args.config(built_in)?).await?;
+    let server = match serve(node.handle(), config.clone()).await {
+        Ok(server) => server,
+        Err(error) => {
+            node.stop().await?;
+            return Err(error.into());
+        }
+    };
+    let printed = print_start(&node, &server, &config);
+    let stopped = match &printed {
+        Ok(()) => until_told_to_stop().await,
+        Err(_) => Ok(()),
+    };
+    server.stop().await;
+    node.stop().await?;
+    printed.and(stopped)
+}
+
+/// One line that says where wallets go; on a development chain the accounts below it.
+fn print_start(node: &Node, server: &RpcServer, config: &RpcConfig) -> Result<(), RunError> {
+    let handle = node.handle();
+    let (chain, head) = (handle.reader(), handle.reader().head());
+    let mut text = format!(
+        "msnet node: JSON-RPC at http://{addr} and ws://{addr}, chain id {}, head {} {}\n",
+        chain.spec().chain_id,
+        head.block.header().number,
+        head.block.hash(),
+        addr = server.local_addr(),
+    );
+    let accounts: Vec<Address> =
+        config.dev_keys.iter().filter_map(|key| key.address().ok()).collect();
+    if let Some(first) = accounts.first() {
+        text.push_str(&format!(
+            "  {} accounts of the public test phrase (test … junk) sign here, from {first} on; never use them elsewhere\n",
+            accounts.len()
+        ));
+    }
+    let print = |text: &str| {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    };
+    print(&text).map_err(|source| RunError::Process { doing: "write to standard output", source })
+}
+
+async fn until_told_to_stop() -> Result<(), RunError> {
+    let failed = |source| RunError::Process { doing: "listen for signals", source };
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed.map_err(failed),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map_err(failed)
+}

@@ -1,0 +1,69 @@
+//! [`Context`]: what a handler can reach.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256};
+use chain::{reader::ChainReader, spec::ChainSpec};
+use node::{SignerKey, handle::NodeHandle};
+
+use crate::{
+    config::{RpcConfig, RpcStartError},
+    eth::filter::Filters,
+    work::Work,
+};
+
+/// What a handler can reach: the node, the accounts that sign here, the filters of this listener.
+#[derive(Debug)]
+pub struct Context {
+    /// Door to the node.
+    pub node: NodeHandle,
+    /// Keys that sign for clients; none but on a development chain.
+    pub keys: BTreeMap<Address, SignerKey>,
+    /// Addresses of `keys` in the order of their paths.
+    pub accounts: Vec<Address>,
+    /// Held while a transaction gets its nonce and signature here.
+    pub sending: tokio::sync::Mutex<()>,
+    /// Polling filters.
+    pub filters: Filters,
+    /// Threads for long work.
+    pub work: Work,
+    /// True if strangers can reach this listener, so that ranges are limited.
+    pub is_public: bool,
+}
+
+impl Context {
+    /// Joins them.
+    ///
+    /// # Errors
+    /// [`RpcStartError::InvalidKey`] if a configured key is none.
+    pub fn new(node: NodeHandle, config: &RpcConfig) -> Result<Self, RpcStartError> {
+        let address = |key: &SignerKey| key.address().map_err(|_| RpcStartError::InvalidKey);
+        let accounts =
+            config.dev_keys.iter().map(address).collect::<Result<Vec<_>, RpcStartError>>()?;
+        let keys = accounts.iter().copied().zip(config.dev_keys.iter().cloned()).collect();
+        Ok(Self {
+            filters: Filters::new(&node),
+            node,
+            keys,
+            accounts,
+            sending: tokio::sync::Mutex::default(),
+            work: Work::default(),
+            is_public: !config.addr.ip().is_loopback(),
+        })
+    }
+
+    /// The chain as it is now.
+    pub fn chain(&self) -> &ChainReader {
+        self.node.reader()
+    }
+
+    /// Rules of the network.
+    pub fn spec(&self) -> &ChainSpec {
+        self.chain().spec()
+    }
+
+    /// Hash of the head.
+    pub fn head_hash(&self) -> B256 {
+        self.chain().head().block.hash()
+    }
+}

@@ -1,0 +1,133 @@
+//! The table: method name → handler, one screen per namespace.
+//!
+//! A *read* answers on the runtime's thread from what is in memory. *Work* runs the EVM or walks
+//! blocks on a thread of its own ([`crate::work`]). A *command* waits for the node. A handler that
+//! panics answers -32603.
+
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+};
+
+use jsonrpsee::{Methods, RpcModule};
+
+use crate::{
+    clique,
+    context::Context,
+    error::{RpcError, RpcResult},
+    eth::{account, block, call, fee, filter, log, submit, transaction},
+    net,
+    param::Args,
+    subscribe, txpool, web3,
+};
+
+type Read = fn(&Context, &Args) -> RpcResult;
+type Command = fn(Arc<Context>, Args) -> Pin<Box<dyn Future<Output = RpcResult> + Send>>;
+
+/// Namespaces of this listener, as `rpc_modules` names them.
+pub const NAMESPACES: [&str; 6] = ["clique", "eth", "net", "rpc", "txpool", "web3"];
+
+const READS: &[(&str, Read)] = &[
+    ("web3_clientVersion", web3::client_version),
+    ("web3_sha3", web3::sha3),
+    ("net_version", net::version),
+    ("net_listening", net::listening),
+    ("net_peerCount", net::peer_count),
+    ("rpc_modules", web3::modules),
+    ("txpool_status", txpool::status),
+    ("txpool_content", txpool::content),
+    ("eth_chainId", net::chain_id),
+    ("eth_syncing", net::syncing),
+    ("eth_mining", net::mining),
+    ("eth_hashrate", net::hashrate),
+    ("eth_coinbase", net::coinbase),
+    ("eth_accounts", submit::accounts),
+    ("eth_sign", submit::sign),
+    ("eth_blockNumber", block::number),
+    ("eth_getBlockByNumber", block::by_number),
+    ("eth_getBlockByHash", block::by_hash),
+    ("eth_getHeaderByNumber", block::header_by_number),
+    ("eth_getHeaderByHash", block::header_by_hash),
+    ("eth_getBlockTransactionCountByNumber", block::transaction_count_by_number),
+    ("eth_getBlockTransactionCountByHash", block::transaction_count_by_hash),
+    ("eth_getUncleCountByBlockNumber", block::uncle_count_by_number),
+    ("eth_getUncleCountByBlockHash", block::uncle_count_by_hash),
+    ("eth_getUncleByBlockNumberAndIndex", block::uncle_by_number),
+    ("eth_getUncleByBlockHashAndIndex", block::uncle_by_hash),
+    ("eth_getBlockReceipts", transaction::block_receipts),
+    ("eth_getTransactionByHash", transaction::by_hash),
+    ("eth_getTransactionByBlockNumberAndIndex", transaction::by_block_number),
+    ("eth_getTransactionByBlockHashAndIndex", transaction::by_block_hash),
+    ("eth_getRawTransactionByHash", transaction::raw_by_hash),
+    ("eth_getTransactionReceipt", transaction::receipt),
+    ("eth_getBalance", account::balance),
+    ("eth_getTransactionCount", account::transaction_count),
+    ("eth_getCode", account::code),
+    ("eth_getStorageAt", account::storage_at),
+    ("eth_gasPrice", fee::gas_price),
+    ("eth_maxPriorityFeePerGas", fee::max_priority_fee),
+    ("eth_baseFee", fee::base_fee),
+    ("eth_blobBaseFee", fee::blob_base_fee),
+    ("eth_newFilter", filter::new_filter),
+    ("eth_newBlockFilter", filter::new_block_filter),
+    ("eth_newPendingTransactionFilter", filter::new_pending_filter),
+    ("eth_uninstallFilter", filter::uninstall),
+    ("clique_getSnapshot", clique::snapshot),
+    ("clique_getSnapshotAtHash", clique::snapshot_at_hash),
+    ("clique_getSigners", clique::signers),
+    ("clique_getSignersAtHash", clique::signers_at_hash),
+    ("clique_getSigner", clique::signer),
+    ("clique_status", clique::status),
+    ("clique_proposals", clique::proposals),
+];
+
+const WORK: &[(&str, Read)] = &[
+    ("eth_call", call::call),
+    ("eth_estimateGas", call::estimate_gas),
+    ("eth_createAccessList", call::create_access_list),
+    ("eth_feeHistory", fee::history),
+    ("eth_getLogs", log::get_logs),
+    ("eth_getFilterChanges", filter::changes),
+    ("eth_getFilterLogs", filter::logs),
+];
+
+const COMMANDS: &[(&str, Command)] = &[
+    ("eth_sendRawTransaction", |context, args| Box::pin(submit::send_raw(context, args))),
+    ("eth_sendTransaction", |context, args| Box::pin(submit::send(context, args))),
+];
+
+/// All methods of a listener.
+pub fn methods(context: Context) -> Methods {
+    let mut module = RpcModule::new(context);
+    let once = "no name stands twice in the table";
+    for &(name, read) in READS {
+        let run = move |params: jsonrpsee::types::Params<'_>, context: &Context, _: &_| {
+            guard(|| read(context, &Args::parse(params.as_str())?))
+        };
+        module.register_method(name, run).expect(once);
+    }
+    for &(name, work) in WORK {
+        let run = move |params: jsonrpsee::types::Params<'static>, context: Arc<Context>, _| async move {
+            let args = Args::parse(params.as_str())?;
+            let run = Arc::clone(&context);
+            context.work.run(move || guard(|| work(&run, &args))).await
+        };
+        module.register_async_method(name, run).expect(once);
+    }
+    for &(name, command) in COMMANDS {
+        let run = move |params: jsonrpsee::types::Params<'static>, context, _| async move {
+            command(context, Args::parse(params.as_str())?).await
+        };
+        module.register_async_method(name, run).expect(once);
+    }
+    subscribe::register(&mut module).expect(once);
+    module.into()
+}
+
+/// Turns a panic of ours into -32603; the message and place are in the log already.
+fn guard(run: impl FnOnce() -> RpcResult) -> RpcResult {
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(RpcError::Internal("a handler panicked".to_owned())))
+}

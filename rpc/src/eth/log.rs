@@ -1,0 +1,360 @@
+//! Logs: criteria, matching, ranges, `eth_getLogs`.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
+use chain::blockchain::ExecutedBlock;
+use serde_json::{Value, json};
+
+use crate::{
+    block_id::BlockNumber,
+    context::Context,
+    error::{RpcError, RpcResult},
+    limits,
+    param::{self, Args, Flaw, Param},
+    render::{address, data, quantity},
+};
+
+/// Topic positions of a log (EVM `LOG0` to `LOG4`).
+const TOPICS: usize = 4;
+
+/// Which logs are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Criteria {
+    /// Emitting contracts; empty is any.
+    pub addresses: BTreeSet<Address>,
+    /// Allowed values at each position; empty is any, but the log must have that position.
+    pub topics: Vec<BTreeSet<B256>>,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// In one block.
+    Block(B256),
+    /// In these blocks of the chain, both included.
+    Between(BlockNumber, BlockNumber),
+}
+
+/// The object parameter of `eth_getLogs`, `eth_newFilter` and `eth_subscribe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Which logs.
+    pub criteria: Criteria,
+    /// Of which blocks.
+    pub range: Range,
+}
+
+/// Where in its block a log stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Position of the transaction in the block.
+    pub transaction: usize,
+    /// Position of the log in the receipt.
+    pub log: usize,
+    /// Position of the log in the block.
+    pub log_index: usize,
+}
+
+impl Criteria {
+    /// True if the log is wanted.
+    pub fn matches(&self, log: &Log) -> bool {
+        let has_address = self.addresses.is_empty() || self.addresses.contains(&log.address);
+        has_address
+            && self.topics.len() <= log.topics().len()
+            && self
+                .topics
+                .iter()
+                .zip(log.topics())
+                .all(|(wanted, topic)| wanted.is_empty() || wanted.contains(topic))
+    }
+
+    /// False if the bloom proves that no log below it is wanted.
+    pub fn may_match(&self, bloom: &Bloom) -> bool {
+        let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+        let has_address = self.addresses.is_empty()
+            || self.addresses.iter().any(|address| has(address.as_slice()));
+        has_address
+            && self
+                .topics
+                .iter()
+                .all(|set| set.is_empty() || set.iter().any(|topic| has(topic.as_slice())))
+    }
+
+    /// Places of the wanted logs of a block, in order.
+    pub fn find_in(&self, block: &ExecutedBlock) -> Vec<Position> {
+        if !self.may_match(&block.block.header().logs_bloom) {
+            return Vec::new();
+        }
+        let all = block.receipts.iter().enumerate().flat_map(|(transaction, receipt)| {
+            receipt.logs.iter().enumerate().map(move |(index, log)| (transaction, index, log))
+        });
+        all.enumerate()
+            .filter(|(_, (.., log))| self.matches(log))
+            .map(|(log_index, (transaction, log, _))| Position { transaction, log, log_index })
+            .collect()
+    }
+}
+
+impl Param for LogFilter {
+    fn from_json(value: &Value) -> Result<Self, Flaw> {
+        let empty = json!({});
+        let object = if value.is_null() { &empty } else { value };
+        if !object.is_object() {
+            return Err("non-object".into());
+        }
+        let hash = param::member::<B256>(object, "blockHash")?;
+        let from = param::member::<BlockNumber>(object, "fromBlock")?;
+        let to = param::member::<BlockNumber>(object, "toBlock")?;
+        let range = match (hash, from, to) {
+            (Some(hash), None, None) => Range::Block(hash),
+            (Some(_), ..) => {
+                let text =
+                    "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
+                return Err(RpcError::Params(text.to_owned()).into());
+            }
+            (None, from, to) => {
+                let latest = BlockNumber::Latest;
+                Range::Between(from.unwrap_or(latest), to.unwrap_or(latest))
+            }
+        };
+        let addresses = addresses(object.get("address"))?;
+        let topics = topics(object.get("topics"))?;
+        Ok(Self { criteria: Criteria { addresses, topics }, range })
+    }
+}
+
+fn addresses(value: Option<&Value>) -> Result<BTreeSet<Address>, Flaw> {
+    let read =
+        |value: &Value| -> Result<Address, Flaw> { fixed(value, "address").map(Address::new) };
+    match value {
+        None | Some(Value::Null) => Ok(BTreeSet::new()),
+        Some(one @ Value::String(_)) => read(one)
+            .map(|address| BTreeSet::from([address]))
+            .map_err(|flaw| prefix("invalid address", flaw)),
+        Some(Value::Array(list)) if list.len() > limits::LOG_CRITERIA => {
+            Err(RpcError::Limit(format!("query exceeds max addresses {}", limits::LOG_CRITERIA))
+                .into())
+        }
+        Some(Value::Array(list)) => list
+            .iter()
+            .enumerate()
+            .map(|(index, value)| {
+                if !value.is_string() {
+                    return Err(format!("non-string address at index {index}").into());
+                }
+                read(value)
+                    .map_err(|flaw| prefix(&format!("invalid address at index {index}"), flaw))
+            })
+            .collect(),
+        Some(_) => Err("invalid addresses in query".into()),
+    }
+}
+
+fn topics(value: Option<&Value>) -> Result<Vec<BTreeSet<B256>>, Flaw> {
+    let list = match value {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err("invalid topic(s)".into()),
+    };
+    if list.len() > TOPICS {
+        return Err("exceed max topics".into());
+    }
+    list.iter().map(topic_position).collect()
+}
+
+/// One position: a value, a list of values, or null. A null inside of a list makes the whole list
+/// any.
+fn topic_position(value: &Value) -> Result<BTreeSet<B256>, Flaw> {
+    let read = |value: &Value| fixed(value, "topic").map(B256::new);
+    match value {
+        Value::Null => Ok(BTreeSet::new()),
+        Value::String(_) => Ok(BTreeSet::from([read(value)?])),
+        Value::Array(list) if list.len() > limits::LOG_CRITERIA => {
+            Err(RpcError::Limit(format!("query exceeds max topics {}", limits::LOG_CRITERIA))
+                .into())
+        }
+        Value::Array(list) if list.iter().any(Value::is_null) => Ok(BTreeSet::new()),
+        Value::Array(list) => list
+            .iter()
+            .map(
+                |value| {
+                    if value.is_string() { read(value) } else { Err("invalid topic(s)".into()) }
+                },
+            )
+            .collect(),
+        _ => Err("invalid topic(s)".into()),
+    }
+}
+
+/// Exactly `N` bytes, with the words geth has for filters alone.
+fn fixed<const N: usize>(value: &Value, what: &str) -> Result<[u8; N], Flaw> {
+    let bytes = param::data_bytes(param::text(value)?)?;
+    <[u8; N]>::try_from(bytes.as_slice()).map_err(|_| {
+        format!("hex has invalid length {} after decoding; expected {N} for {what}", bytes.len())
+            .into()
+    })
+}
+
+fn prefix(words: &str, flaw: Flaw) -> Flaw {
+    match flaw {
+        Flaw::Form(text) => Flaw::Form(format!("{words}: {text}")),
+        whole @ Flaw::Whole(_) => whole,
+    }
+}
+
+/// `eth_getLogs`.
+pub fn get_logs(context: &Context, args: &Args) -> RpcResult {
+    let (filter,): (LogFilter,) = args.read()?;
+    Ok(Value::Array(find(context, &filter)?))
+}
+
+/// All wanted logs of the filter's range, oldest first.
+///
+/// # Errors
+/// -32000 for an unknown block or a reversed range; -32005 if there are too many.
+pub fn find(context: &Context, filter: &LogFilter) -> Result<Vec<Value>, RpcError> {
+    let (from, to) = match filter.range {
+        Range::Block(hash) => {
+            let block = context.chain().block_by_hash(hash)?;
+            let block = block.ok_or_else(|| RpcError::Server("unknown block".to_owned()))?;
+            return Ok(render_all(&block, &filter.criteria, false));
+        }
+        Range::Between(from, to) => (from, to),
+    };
+    let (from, to) = resolve_range(context, from, to)?;
+    if context.is_public && to.saturating_sub(from) >= limits::LOG_RANGE {
+        let text = format!("query exceeds max block range {}", limits::LOG_RANGE);
+        return Err(RpcError::Limit(text));
+    }
+    let mut logs = Vec::new();
+    for number in from..=to {
+        let Some(block) = context.chain().block_by_number(number)? else { break };
+        logs.extend(render_all(&block, &filter.criteria, false));
+        if logs.len() > limits::LOG_RESULTS {
+            return Err(too_many(from, number));
+        }
+    }
+    Ok(logs)
+}
+
+/// The numbers of a range, cut to the head; an empty one has `from` above `to`.
+fn resolve_range(
+    context: &Context,
+    from: BlockNumber,
+    to: BlockNumber,
+) -> Result<(u64, u64), RpcError> {
+    let invalid = || RpcError::Server("invalid block range params".to_owned());
+    match (from, to) {
+        (BlockNumber::Number(from), BlockNumber::Number(to)) if from > to && to > 0 => {
+            return Err(invalid());
+        }
+        (BlockNumber::Pending, to) if to != BlockNumber::Pending => return Err(invalid()),
+        _ => {}
+    }
+    let head = context.chain().head().block.header().number;
+    let resolve = |end: BlockNumber| match end {
+        BlockNumber::Number(number) => Ok(number),
+        BlockNumber::Earliest => Ok(0),
+        BlockNumber::Latest | BlockNumber::Pending => Ok(head),
+        BlockNumber::Safe => Err(RpcError::Server("safe header not found".to_owned())),
+        BlockNumber::Finalized => Err(RpcError::Server("finalized header not found".to_owned())),
+    };
+    Ok((resolve(from)?, resolve(to)?.min(head)))
+}
+
+/// The block before the one that overflowed still fits, unless it is the first.
+fn too_many(from: u64, overflowed: u64) -> RpcError {
+    let max = limits::LOG_RESULTS;
+    let last = overflowed.saturating_sub(1).max(from);
+    RpcError::Limit(format!("query exceeds max results {max}, retry with the range {from}-{last}"))
+}
+
+/// The wanted logs of a block.
+pub fn render_all(block: &Arc<ExecutedBlock>, criteria: &Criteria, is_removed: bool) -> Vec<Value> {
+    let places = criteria.find_in(block);
+    places.into_iter().map(|position| render(block, position, is_removed)).collect()
+}
+
+/// One log; the position must exist. `removed` tells listeners that its block left the chain.
+pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool) -> Value {
+    let log = &block.receipts[position.transaction].logs[position.log];
+    let topics: Vec<Value> = log.topics().iter().map(data).collect();
+    json!({
+        "address": address(log.address),
+        "topics": topics,
+        "data": data(&log.data.data),
+        "blockNumber": quantity(block.block.header().number),
+        "transactionHash": data(super::transaction::hash_at(block, position.transaction)),
+        "transactionIndex": quantity(position.transaction),
+        "blockHash": data(block.block.hash()),
+        "logIndex": quantity(position.log_index),
+        "removed": is_removed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::LogData;
+
+    use super::*;
+
+    fn log(address: u8, topics: &[u8]) -> Log {
+        let topics = topics.iter().map(|byte| B256::repeat_byte(*byte)).collect();
+        let data = LogData::new_unchecked(topics, vec![].into());
+        Log { address: Address::repeat_byte(address), data }
+    }
+
+    fn criteria(value: &Value) -> Criteria {
+        LogFilter::from_json(value).expect("a filter").criteria
+    }
+
+    #[test]
+    fn criteria_match_by_position() {
+        let topic = |byte| B256::repeat_byte(byte);
+        for (filter, log, is_wanted) in [
+            (json!({}), log(1, &[]), true),
+            (json!(null), log(1, &[2]), true),
+            (json!({"address": Address::repeat_byte(1)}), log(1, &[]), true),
+            (json!({"address": Address::repeat_byte(1)}), log(2, &[]), false),
+            (json!({"address": []}), log(2, &[]), true),
+            (json!({"topics": [topic(7)]}), log(1, &[7, 8]), true),
+            (json!({"topics": [null, topic(8)]}), log(1, &[7, 8]), true),
+            (json!({"topics": [topic(8)]}), log(1, &[7, 8]), false),
+            (json!({"topics": [null]}), log(1, &[]), false),
+            (json!({"topics": [[topic(6), topic(7)]]}), log(1, &[7]), true),
+            (json!({"topics": [[topic(6), null]]}), log(1, &[7]), true),
+            (json!({"topics": [[]]}), log(1, &[7]), true),
+        ] {
+            let criteria = criteria(&filter);
+            assert_eq!(criteria.matches(&log), is_wanted, "{filter}");
+            let bloom: Bloom = std::iter::once(&log).collect();
+            assert!(!is_wanted || criteria.may_match(&bloom), "{filter}");
+        }
+    }
+
+    #[test]
+    fn broken_filters_say_what() {
+        for (filter, text) in [
+            (json!({"topics": [null, null, null, null, null]}), "exceed max topics"),
+            (json!({"topics": "0x"}), "invalid topic(s)"),
+            (
+                json!({"topics": ["0x01"]}),
+                "hex has invalid length 1 after decoding; expected 32 for topic",
+            ),
+            (json!({"address": 1}), "invalid addresses in query"),
+            (
+                json!({"address": "0x01"}),
+                "invalid address: hex has invalid length 1 after decoding; expected 20 for address",
+            ),
+            (
+                json!({"address": [Address::ZERO, "0x01"]}),
+                "invalid address at index 1: hex has invalid length 1 after decoding; expected 20 for address",
+            ),
+        ] {
+            assert_eq!(LogFilter::from_json(&filter), Err(text.into()), "{filter}");
+        }
+        let both = json!({"blockHash": B256::ZERO, "fromBlock": "0x1"});
+        assert!(matches!(LogFilter::from_json(&both), Err(Flaw::Whole(RpcError::Params(_)))));
+    }
+}

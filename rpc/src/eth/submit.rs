@@ -1,0 +1,229 @@
+//! Transactions from clients: signed by them, or by an account of a development chain.
+
+use std::sync::Arc;
+
+use alloy_consensus::{
+    SignableTransaction, Transaction as _, TxEip1559, TxEip2930, TxEnvelope, TxLegacy,
+};
+use alloy_eips::eip2718::Decodable2718 as _;
+use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use chain::block::Transaction;
+use node::SignerKey;
+use serde_json::Value;
+
+use crate::{
+    block_id::{BlockId, BlockNumber},
+    context::Context,
+    error::{RpcError, RpcResult},
+    eth::{
+        estimate, fee,
+        request::{BlockOverride, CallObject, Overrides},
+    },
+    limits,
+    param::Args,
+    render::{address, data},
+};
+
+/// Most that a transaction's gas may cost, wei (`--rpc.txfeecap`): one ether, against slipped
+/// digits.
+const FEE_CAP: u128 = 1_000_000_000_000_000_000;
+
+/// `eth_sendRawTransaction`.
+pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
+    let (raw,): (Bytes,) = args.read()?;
+    submit(&context, decode(&raw)?).await
+}
+
+/// Reads exactly one EIP-2718 envelope.
+fn decode(raw: &[u8]) -> Result<Transaction, RpcError> {
+    let server = |text: &str| RpcError::Server(text.to_owned());
+    if raw.len() > limits::RAW_TRANSACTION_BYTES {
+        let (size, limit) = (raw.len(), limits::RAW_TRANSACTION_BYTES);
+        return Err(server(&format!("oversized data: transaction size {size}, limit {limit}")));
+    }
+    match raw {
+        [] | [_] => return Err(server("typed transaction too short")),
+        [0x03 | 0x05..=0x7f, ..] => return Err(server("transaction type not supported")),
+        _ => {}
+    }
+    let mut rest = raw;
+    let transaction = TxEnvelope::decode_2718(&mut rest).map_err(|_| server(rlp_flaw(raw)))?;
+    if rest.is_empty() {
+        Ok(transaction)
+    } else {
+        Err(server("rlp: input contains more than one value"))
+    }
+}
+
+/// What is wrong with the RLP of a transaction that alloy refused, in geth's words.
+fn rlp_flaw(raw: &[u8]) -> &'static str {
+    let mut list = if raw[0] < 0xc0 { &raw[1..] } else { raw };
+    match alloy_rlp::Header::decode(&mut list) {
+        Err(alloy_rlp::Error::InputTooShort) => "rlp: value size exceeds available input length",
+        Ok(header) if !header.list => "rlp: expected list",
+        _ => "rlp: too few elements",
+    }
+}
+
+async fn submit(context: &Context, transaction: Transaction) -> RpcResult {
+    let fee = transaction.max_fee_per_gas().saturating_mul(transaction.gas_limit().into());
+    if fee > FEE_CAP {
+        let ether =
+            |wei: u128| format!("{}.{:02} ether", wei / FEE_CAP, wei % FEE_CAP * 100 / FEE_CAP);
+        let text =
+            format!("tx fee ({}) exceeds the configured cap ({})", ether(fee), ether(FEE_CAP));
+        return Err(RpcError::Server(text));
+    }
+    match transaction.chain_id() {
+        None => {
+            let text = "only replay-protected (EIP-155) transactions allowed over RPC";
+            Err(RpcError::Server(text.to_owned()))
+        }
+        Some(id) if id != context.spec().chain_id => {
+            Err(RpcError::Server("invalid sender".to_owned()))
+        }
+        Some(_) => Ok(data(context.node.submit(transaction).await?)),
+    }
+}
+
+/// `eth_accounts`: those of a development chain, else none.
+pub fn accounts(context: &Context, args: &Args) -> RpcResult {
+    let () = args.read()?;
+    Ok(context.accounts.iter().copied().map(address).collect())
+}
+
+/// `eth_sign`: EIP-191 personal message.
+pub fn sign(context: &Context, args: &Args) -> RpcResult {
+    let (account, message): (Address, Bytes) = args.read()?;
+    let signature = key(context, account)?.sign_message(&message);
+    signature.map(data).map_err(|error| RpcError::Internal(error.to_string()))
+}
+
+fn key(context: &Context, account: Address) -> Result<&SignerKey, RpcError> {
+    context.keys.get(&account).ok_or_else(|| RpcError::Server("unknown account".to_owned()))
+}
+
+/// `eth_sendTransaction`: fills in what is absent, signs, submits.
+pub async fn send(context: Arc<Context>, args: Args) -> RpcResult {
+    let (call,): (CallObject,) = args.read()?;
+    let from = call.from.unwrap_or_default();
+    key(&context, from)?;
+    // One at a time, so that two calls without nonce do not take the same one.
+    let _turn = context.sending.lock().await;
+    let gas = match call.gas {
+        Some(gas) => gas,
+        None => estimate_on_work_thread(&context, &call).await?,
+    };
+    let transaction = fill_and_sign(&context, &call, from, gas)?;
+    submit(&context, transaction).await
+}
+
+async fn estimate_on_work_thread(
+    context: &Arc<Context>,
+    call: &CallObject,
+) -> Result<u64, RpcError> {
+    let (run, call) = (Arc::clone(context), call.clone());
+    let estimate = move || {
+        let block = BlockId::Number(BlockNumber::Pending);
+        let (state, header) = (Overrides::default(), BlockOverride::default());
+        estimate::estimate(&run, &call, block, &state, &header).map(Value::from)
+    };
+    let gas = context.work.run(estimate).await?;
+    gas.as_u64().ok_or_else(|| RpcError::Internal("an estimate is a number".to_owned()))
+}
+
+fn fill_and_sign(
+    context: &Context,
+    call: &CallObject,
+    from: Address,
+    gas_limit: u64,
+) -> Result<Transaction, RpcError> {
+    let chain_id = context.spec().chain_id;
+    if let Some(want) = call.chain_id.filter(|id| *id != chain_id) {
+        let text = format!("chainId does not match node's (have={want}, want={chain_id})");
+        return Err(RpcError::Server(text));
+    }
+    let head = context.chain().head();
+    let account = context.chain().state(head.block.hash())?.account(from)?;
+    let state_nonce = account.map_or(0, |account| account.nonce);
+    let nonce = call.nonce.unwrap_or_else(|| context.node.pending_nonce(from, state_nonce));
+    let to = call.to.map_or(TxKind::Create, TxKind::Call);
+    let (value, input) = (call.value.unwrap_or(U256::ZERO), call.data.clone());
+    let access_list = call.access_list.clone();
+    let key = key(context, from)?;
+    let is_london = context.spec().is_london(head.block.header().number + 1);
+    match (call.gas_price, access_list) {
+        (None, access_list) if is_london => {
+            let tip = match call.max_priority_fee_per_gas {
+                Some(tip) => tip,
+                None => fee::suggest_tip(context)?.min(call.max_fee_per_gas.unwrap_or(u128::MAX)),
+            };
+            let base_fee = u128::from(fee::next_base_fee_of(context, &head));
+            let max_fee_per_gas = call.max_fee_per_gas.unwrap_or(tip.saturating_add(base_fee * 2));
+            let access_list = access_list.unwrap_or_default();
+            let max_priority_fee_per_gas = tip;
+            sign_transaction(
+                TxEip1559 {
+                    chain_id,
+                    nonce,
+                    gas_limit,
+                    max_fee_per_gas,
+                    max_priority_fee_per_gas,
+                    to,
+                    value,
+                    access_list,
+                    input,
+                },
+                key,
+            )
+        }
+        (price, Some(access_list)) => {
+            let gas_price = price.map_or_else(|| fee::suggest_gas_price(context), Ok)?;
+            sign_transaction(
+                TxEip2930 { chain_id, nonce, gas_price, gas_limit, to, value, access_list, input },
+                key,
+            )
+        }
+        (price, None) => {
+            let gas_price = price.map_or_else(|| fee::suggest_gas_price(context), Ok)?;
+            let chain_id = Some(chain_id);
+            sign_transaction(
+                TxLegacy { chain_id, nonce, gas_price, gas_limit, to, value, input },
+                key,
+            )
+        }
+    }
+}
+
+fn sign_transaction<T>(transaction: T, key: &SignerKey) -> Result<Transaction, RpcError>
+where
+    T: SignableTransaction<Signature>,
+    Transaction: From<alloy_consensus::Signed<T>>,
+{
+    let signature = key
+        .sign(transaction.signature_hash())
+        .map_err(|error| RpcError::Internal(error.to_string()))?;
+    let (r, s) = (U256::from_be_slice(&signature[..32]), U256::from_be_slice(&signature[32..64]));
+    Ok(transaction.into_signed(Signature::new(r, s, signature[64] == 1)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn undecodable_transactions_say_why() {
+        for (raw, text) in [
+            (&[][..], "typed transaction too short"),
+            (&[0x02], "typed transaction too short"),
+            (&[0x03, 0xc0], "transaction type not supported"),
+            (&[0x7f, 0xc0], "transaction type not supported"),
+            (&[0xc1, 0x01], "rlp: too few elements"),
+            (&[0x02, 0x01], "rlp: expected list"),
+            (&[0xc9, 0x01], "rlp: value size exceeds available input length"),
+        ] {
+            let error = decode(raw).expect_err("no transaction");
+            assert_eq!((error.code(), error.to_string().as_str()), (-32000, text), "{raw:x?}");
+        }
+    }
+}

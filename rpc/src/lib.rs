@@ -1,0 +1,42 @@
+//! The answers: JSON-RPC over a node, as wallets and libraries know it. This room owns no state.
+//!
+//! [`server::serve`] opens one port for HTTP and WebSocket. A request passes [`listener`] (sockets), [`server`] (HTTP) with
+//! [`auth`] (Host, Origin), [`envelope`] and [`layer`] (calls, ids, batches), [`dispatch`] (the table of methods), and ends
+//! in a handler: [`eth`], [`net`], [`web3`], [`txpool`], [`clique`], or a subscription of
+//! [`subscribe`]. Handlers read their parameters through [`param`] and [`block_id`], find
+//! everything in [`context`], do long work on [`work`]'s threads, write numbers through [`render`],
+//! and fail with [`error`]'s codes. [`limits`] bounds what a client can ask for.
+//!
+//! Reads go to the ledger's reader; a command travels through `node::NodeHandle`. [`args`],
+//! [`config`] and [`cli`] are for the front door. Names and forms follow ethereum/execution-apis,
+//! and go-ethereum v1.13.15 where that is silent.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod auth;
+pub mod block_id;
+pub mod cli;
+pub mod clique;
+pub mod config;
+pub mod context;
+pub mod dispatch;
+pub mod envelope;
+pub mod error;
+pub mod eth;
+pub mod layer;
+pub mod limits;
+pub mod listener;
+pub mod net;
+pub mod param;
+pub mod render;
+pub mod server;
+pub mod subscribe;
+pub mod txpool;
+pub mod web3;
+pub mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{RpcConfig, RpcStartError};
+pub use server::{RpcServer, serve};

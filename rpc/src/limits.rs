@@ -1,0 +1,64 @@
+//! Every number that bounds what a client can ask for, each with its reason.
+//!
+//! Where operators differ a flag overrides the constant (`args.rs`).
+
+use std::time::Duration;
+
+/// Largest request body and WebSocket message, in bytes. A deployment of the largest init code (48
+/// KiB) is 100 KiB of hex; a full batch of raw transactions fits too.
+pub const BODY_BYTES: usize = 5 * 1024 * 1024;
+/// Time a client has to send its body.
+pub const BODY_TIME: Duration = Duration::from_secs(15);
+/// Time a client has to send its header; also bounds an idle kept-alive connection.
+pub const HEADER_TIME: Duration = Duration::from_secs(30);
+/// Bytes of one request header block.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Header lines of one request.
+pub const HEADER_COUNT: usize = 64;
+/// Nesting of a request, counted before it is parsed: no honest call is deeper than a dozen.
+pub const JSON_DEPTH: usize = 64;
+/// Bytes of a request id, which is sent back as it came.
+pub const ID_BYTES: usize = 1024;
+/// Calls in one batch.
+pub const BATCH_CALLS: usize = 1_000;
+/// Bytes of one answer, and of all answers of a batch together.
+pub const ANSWER_BYTES: usize = 25 * 1024 * 1024;
+/// Open connections of all clients together.
+pub const CONNECTIONS: usize = 10_000;
+/// Subscriptions of one WebSocket.
+pub const SUBSCRIPTIONS_PER_CONNECTION: u32 = 128;
+/// Messages that wait for one slow WebSocket before its subscription is closed.
+pub const SEND_BUFFER: u32 = 1_024;
+/// Polling filters of all clients together.
+pub const FILTERS: usize = 10_000;
+/// A filter that nobody polls ends after this time.
+pub const FILTER_LIFE: Duration = Duration::from_secs(5 * 60);
+/// Hashes of arrived transactions kept for polling filters; a slower poller misses the oldest.
+pub const PENDING_RING: usize = 65_536;
+/// Gas of one `eth_call` or estimate.
+pub const CALL_GAS: u64 = 50_000_000;
+/// Gas of one transaction under Osaka rules (EIP-7825).
+pub const OSAKA_TX_GAS: u64 = 16_777_216;
+/// Accounts in one set of state overrides.
+pub const OVERRIDE_ACCOUNTS: usize = 1_024;
+/// Runs of `eth_createAccessList` until its list is stable.
+pub const ACCESS_LIST_ROUNDS: usize = 10;
+/// Logs of one answer.
+pub const LOG_RESULTS: usize = 20_000;
+/// Blocks of one `eth_getLogs` on a listener that strangers can reach; a loopback listener has no
+/// such limit.
+pub const LOG_RANGE: u64 = 10_000;
+/// Addresses, and topics a position, of one log filter.
+pub const LOG_CRITERIA: usize = 1_000;
+/// Blocks of one `eth_feeHistory`.
+pub const FEE_HISTORY_BLOCKS: u64 = 1_024;
+/// Percentiles of one `eth_feeHistory`.
+pub const FEE_HISTORY_PERCENTILES: usize = 100;
+/// EVM work that may wait for a thread.
+pub const WORK_QUEUE: usize = 1_024;
+/// How long EVM work may wait for a thread.
+pub const WORK_WAIT: Duration = Duration::from_secs(5);
+/// Bytes of one raw transaction.
+pub const RAW_TRANSACTION_BYTES: usize = 131_072;
+/// Time running calls and connections have to end when the server stops.
+pub const STOP_TIME: Duration = Duration::from_secs(1);

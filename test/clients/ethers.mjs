@@ -1,0 +1,89 @@
+// ethers 6 against a development chain: node ethers.mjs http://127.0.0.1:8545
+// Deploys, calls, waits, sees the event by WebSocket, filter and query, reads revert reasons, sends a batch.
+import assert from "node:assert/strict";
+import { ethers } from "ethers";
+import { compileGreeter } from "./compile.mjs";
+
+const url = process.argv[2];
+if (!url) {
+  console.error("usage: node ethers.mjs URL");
+  process.exit(2);
+}
+const PATIENCE_MS = 30_000;
+// First key of the public test phrase.
+const KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+
+const http = new ethers.JsonRpcProvider(url, undefined, { pollingInterval: 200 });
+const socket = new ethers.WebSocketProvider(url.replace(/^http/, "ws"));
+
+function seen(what) {
+  console.log(`ok  ${what}`);
+}
+
+function inTime(promise, what) {
+  const late = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`${what}: nothing after ${PATIENCE_MS} ms`)), PATIENCE_MS).unref();
+  });
+  return Promise.race([promise, late]);
+}
+
+async function main() {
+  const wallet = new ethers.Wallet(KEY, http);
+  const from = await wallet.getAddress();
+  const { chainId } = await http.getNetwork();
+  assert.ok((await http.getBalance(from)) > 0n);
+  seen(`chain id ${chainId}, the first account is funded`);
+
+  const { abi, bytecode } = compileGreeter();
+  const greeter = await new ethers.ContractFactory(abi, bytecode, wallet).deploy("hello");
+  await inTime(greeter.waitForDeployment(), "deployment");
+  const address = await greeter.getAddress();
+  assert.notEqual(await http.getCode(address), "0x");
+  assert.equal(await greeter.greeting(), "hello");
+  seen(`deployed and read a contract compiled with solc's defaults: ${address}`);
+
+  const live = new ethers.Contract(address, abi, socket);
+  const told = new Promise((resolve) => live.once("Greeted", (by, greeting) => resolve({ by, greeting })));
+  const polled = new Promise((resolve) => greeter.once("Greeted", (by, greeting) => resolve({ by, greeting })));
+  const head = new Promise((resolve) => socket.once("block", resolve));
+  // A subscription is in force once the node has answered; one round trip on the same socket is later than that.
+  await socket.getBlockNumber();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const receipt = await inTime((await greeter.greet("good morning")).wait(), "receipt");
+  assert.equal(receipt.status, 1);
+  assert.deepEqual(await inTime(told, "event over WebSocket"), { by: from, greeting: "good morning" });
+  seen("event over WebSocket");
+  assert.deepEqual(await inTime(polled, "event by filter"), { by: from, greeting: "good morning" });
+  seen("event by polling");
+  assert.ok((await inTime(head, "newHeads")) > 0);
+  seen("new head over WebSocket");
+  const found = await greeter.queryFilter(greeter.filters.Greeted(from), 0, "latest");
+  assert.deepEqual(found.map((event) => event.args.greeting), ["good morning"]);
+  seen("event by query");
+
+  await assert.rejects(greeter.greet.staticCall(""), (error) => error.reason === "say something");
+  await assert.rejects(greeter.greet(""), (error) => error.reason === "say something");
+  seen("revert reason of call and estimate");
+  const tooLong = (error) => error.revert?.name === "TooLong" && error.revert.args[0] === 65n;
+  await assert.rejects(greeter.greet.staticCall("x".repeat(65)), tooLong);
+  seen("custom error");
+  const forced = await greeter.greet("", { gasLimit: 100_000n });
+  await assert.rejects(inTime(forced.wait(), "failed receipt"), (error) => error.receipt?.status === 0);
+  seen("receipt of a reverted transaction");
+
+  const [number, balance, block, fees] = await Promise.all([
+    http.getBlockNumber(), http.getBalance(from), http.getBlock("latest", true), http.getFeeData(),
+  ]);
+  assert.ok(number > 0 && balance > 0n && block.number >= number - 1 && fees.gasPrice !== null);
+  seen("batch of calls");
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error("FAILED", error);
+  process.exitCode = 1;
+} finally {
+  http.destroy();
+  await socket.destroy();
+}
