@@ -1,0 +1,61 @@
+//! Items → FHIR R4 4.0.1 records, value by value: nothing guessed, nothing lost silently, same bytes in, same records out.
+//!
+//! Reads no clock, no randomness, no store. Ids in the result are stable ids; a required value that the source does not say
+//! is `data-absent-reason`; one Provenance per patient and item names the original bytes by hash.
+//!
+//! | form | module | becomes |
+//! |---|---|---|
+//! | HL7 v2 ADT, ORU | [`hl7v2`], [`types`] | Patient, Encounter, Condition, AllergyIntolerance, DiagnosticReport, Observation, … |
+//! | FHIR JSON | [`fhir`] | the same resources under stable ids |
+//! | C-CDA | [`ccda`] | Patient and the entries of the sections in `edge/data/ccda/map.tsv` |
+//! | note | [`note`] | DocumentReference |
+//!
+//! Code maps are HL7's v2-to-FHIR tables as published (`edge/data/v2-to-fhir`); which field goes where follows their segment
+//! tables and is written out in Rust, until the tables' condition language is interpreted.
+mod ccda;
+mod ccda_entries;
+mod cda_types;
+mod cli;
+mod coverage;
+mod draft;
+mod fhir;
+mod hl7v2;
+mod hl7v2_results;
+mod note;
+pub mod tables;
+mod time;
+mod types;
+pub mod validate;
+
+use crate::model::{Form, Issue, Item, Standardized};
+pub use cli::{Report, cli};
+use draft::Drafts;
+pub use tables::Tables;
+
+/// Parses an item and maps it to records with keywords. Pure and deterministic.
+///
+/// # Errors
+/// The issues that refuse the item, the fatal one last: not parsable, no patient, two patients in one message, over a limit.
+pub fn standardize(item: &Item, tables: &Tables) -> Result<Standardized, Vec<Issue>> {
+    let mut drafts = Drafts::new(&item.source);
+    let mapped = match item.form {
+        Form::Hl7v2 => hl7v2::map(item, tables, &mut drafts),
+        Form::FhirJson => fhir::map(item, &mut drafts),
+        Form::Ccda => ccda::map(item, tables, &mut drafts),
+        Form::Note => note::map(item, &tables.terminology, &mut drafts),
+    };
+    let coverage = match mapped {
+        Ok(coverage) => coverage,
+        Err(fatal) => {
+            let mut issues = drafts.issues;
+            issues.push(fatal);
+            return Err(issues);
+        }
+    };
+    let (records, issues) = drafts.finish(&tables.terminology);
+    Ok(Standardized { item: item.clone(), records, issues, coverage })
+}
+
+#[cfg(test)]
+#[path = "standardize_test.rs"]
+mod tests;
