@@ -1,0 +1,452 @@
+//! `msnet genesis`: founders, contracts and roles, run once in a private EVM, become one genesis file.
+//!
+//! Constructors run at their final addresses with the final chain id, so that immutables and EIP-712 domains come out
+//! right; what they leave behind is written into `alloc`. The order is that of `contracts/deploy`: AccessManager, Directory,
+//! modules, roles, founders, hand-over. After it nobody is the AccessManager's admin: the founder's account, whose key
+//! nobody holds, gives its own roles back.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use alloy_eips::eip2935::{HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE};
+use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, address, bytes, keccak256};
+use alloy_sol_types::{SolCall, SolValue};
+use anyhow::{Context, Result, bail};
+use chain::{
+    executor::sandbox::Sandbox,
+    genesis::{Genesis, GenesisAccount},
+};
+use contracts::{
+    abi::{AccessManager, Directory, InstitutionRegistry, creation_code},
+    networks::{ACCESS_MANAGER, Contract, DIRECTORY, FOUNDER, INSTITUTION_REGISTRY, MODULES},
+    roles::manager,
+    typed_data::Application,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// The CREATE2 deployer that Foundry expects on every chain; its own deployment transaction could not pass the RPC.
+const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
+const CREATE2_DEPLOYER_CODE: Bytes = bytes!(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+);
+
+/// Which role may call which restricted function, and which contract holds which role: one table for Solidity and Rust.
+const ROLES: &str = include_str!("contracts/deploy/roles.tsv");
+
+/// The three institutions of the built-in network, the same for Solidity and Rust.
+const DEV_FOUNDERS: &str = include_str!("contracts/deploy/founders.dev.json");
+
+/// Institutions founded together count as accredited (`contracts.md` section 3.1).
+const FOUNDING_TIER: u8 = 2;
+
+/// Seconds of a day in every network that people rely on; only a demonstration may shorten it.
+pub(crate) const DAY_SECS: u64 = 86_400;
+
+/// An institution that is there from the first block.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Founder {
+    /// Random id, 16 bytes.
+    pub(crate) id: FixedBytes<16>,
+    /// 1 provider, 2 research, 3 service, 4 customer, 5 supervisor.
+    pub(crate) kind: u8,
+    /// Institutions of one group never vouch for or judge one another; 0 = none.
+    pub(crate) group: u32,
+    /// Public register, such as `GLN`.
+    pub(crate) legal_scheme: String,
+    /// Its number there.
+    pub(crate) legal_value: String,
+    /// Public name.
+    pub(crate) name: String,
+    /// Address of its edge; may be empty until the edge announces itself.
+    #[serde(default)]
+    pub(crate) endpoint: String,
+    /// The account that acts for it.
+    pub(crate) account: Address,
+}
+
+/// What a network is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Network {
+    /// EIP-155 chain id, also the network id.
+    pub(crate) chain_id: u64,
+    /// Seconds between blocks; 0 = a block when there is work.
+    pub(crate) period_secs: u64,
+    /// Who seals.
+    pub(crate) signers: Vec<Address>,
+    /// Gas of a block.
+    pub(crate) gas_limit: u64,
+    /// Seconds since 1970 of block 0.
+    pub(crate) timestamp: u64,
+    /// Accounts with a balance, in wei.
+    pub(crate) alloc: BTreeMap<Address, U256>,
+    /// The first institutions, at least three; without any the network carries no contracts of ours.
+    pub(crate) founders: Vec<Founder>,
+    /// Who may stop a module for a day.
+    pub(crate) guardian: Address,
+    /// Seconds of a "day" in all periods of the contracts.
+    pub(crate) day_secs: u64,
+}
+
+impl Network {
+    /// The built-in network of `msnet node --dev`: ten funded test accounts, three institutions, the first account seals.
+    pub(crate) fn dev() -> Self {
+        let accounts = test_accounts();
+        let founders = serde_json::from_str(DEV_FOUNDERS).expect("the committed founders read");
+        Self {
+            chain_id: 1337,
+            period_secs: 1,
+            signers: vec![accounts[0]],
+            gas_limit: 1_000_000_000,
+            timestamp: 0,
+            alloc: accounts.iter().map(|&account| (account, ether(10_000))).collect(),
+            founders,
+            guardian: accounts[9],
+            day_secs: DAY_SECS,
+        }
+    }
+
+    /// The network as geth genesis JSON, read back and checked once.
+    ///
+    /// # Errors
+    /// If a constructor or a founding call fails, with the revert data, or the result would not run.
+    pub(crate) fn to_genesis(&self) -> Result<Vec<u8>> {
+        let mut alloc = system_accounts();
+        for (&account, &balance) in &self.alloc {
+            alloc.entry(account).or_default().balance = balance;
+        }
+        let bare = Genesis::from_json(&self.json(&alloc))
+            .context("the network's settings do not make a genesis")?;
+        if !self.founders.is_empty() {
+            alloc.extend(self.found(&bare)?);
+        }
+        let bytes = self.json(&alloc);
+        let genesis =
+            Genesis::from_json(&bytes).context("the finished genesis does not read back")?;
+        genesis.validate_runnable().context("the finished genesis would not run")?;
+        Ok(bytes)
+    }
+
+    /// Runs the constructors and the founding calls; returns the contracts' accounts.
+    fn found(&self, bare: &Genesis) -> Result<BTreeMap<Address, GenesisAccount>> {
+        // AccessManager takes a role granted at time 0 for none
+        let mut evm = Sandbox::new(&bare.spec, self.timestamp.max(1), 0)?;
+        let mut build = |name: &str, at: Address, arguments: Vec<u8>| -> Result<()> {
+            let code = [
+                creation_code(name).with_context(|| format!("no bytecode of {name}"))?.to_vec(),
+                arguments,
+            ]
+            .concat();
+            evm.construct_at(at, code.into(), FOUNDER)
+                .with_context(|| format!("the constructor of {name} failed"))
+        };
+        build("AccessManager", ACCESS_MANAGER, (FOUNDER,).abi_encode_params())?;
+        build("Directory", DIRECTORY, (ACCESS_MANAGER, self.day_secs).abi_encode_params())?;
+        for Contract { name, address } in MODULES {
+            build(name, address, (ACCESS_MANAGER, DIRECTORY).abi_encode_params())?;
+        }
+        let mut call = |what: &str, to: Address, data: Vec<u8>| -> Result<()> {
+            evm.call(FOUNDER, to, data.into())
+                .map(|_| ())
+                .with_context(|| format!("founding call failed: {what}"))
+        };
+        for (what, to, data) in self.founding_calls()? {
+            call(&what, to, data)?;
+        }
+        let ours = |address: &Address| {
+            *address == ACCESS_MANAGER
+                || *address == DIRECTORY
+                || MODULES.iter().any(|module| module.address == *address)
+        };
+        Ok(evm.into_alloc()?.into_iter().filter(|(address, _)| ours(address)).collect())
+    }
+
+    /// Every call after the constructors, in order: roles, names, founders, hand-over.
+    fn founding_calls(&self) -> Result<Vec<(String, Address, Vec<u8>)>> {
+        let mut calls = Vec::new();
+        let mut manage = |what: String, data: Vec<u8>| calls.push((what, ACCESS_MANAGER, data));
+        let grant = |role: u64, account: Address| {
+            AccessManager::grantRoleCall { roleId: role, account, executionDelay: 0 }.abi_encode()
+        };
+        for row in role_table()? {
+            match row {
+                RoleRow::Function { contract, signature, role } => manage(
+                    format!("{}.{signature} for role {role}", contract.name),
+                    AccessManager::setTargetFunctionRoleCall {
+                        target: contract.address,
+                        selectors: vec![FixedBytes::from_slice(&keccak256(signature)[..4])],
+                        roleId: role,
+                    }
+                    .abi_encode(),
+                ),
+                RoleRow::Member { contract, role } => {
+                    manage(
+                        format!("role {role} to {}", contract.name),
+                        grant(role, contract.address),
+                    );
+                }
+            }
+        }
+        for role in [manager::GOVERNANCE, manager::FOUNDER] {
+            manage(format!("role {role} to the founder"), grant(role, FOUNDER));
+        }
+        manage("guardian".into(), grant(manager::GUARDIAN, self.guardian));
+        for Contract { name, address } in MODULES {
+            let mut word = [0; 32];
+            word[..name.len()].copy_from_slice(name.as_bytes());
+            let set = Directory::setCall { name: B256::from(word), target: address };
+            calls.push((format!("Directory.set {name}"), DIRECTORY, set.abi_encode()));
+        }
+        let list = self.founders.iter().map(Founder::application).collect();
+        let found = InstitutionRegistry::foundCall { list, tier: FOUNDING_TIER };
+        calls.push(("found".into(), INSTITUTION_REGISTRY, found.abi_encode()));
+        for role in [manager::FOUNDER, manager::GOVERNANCE, manager::ADMIN] {
+            let data =
+                AccessManager::renounceRoleCall { roleId: role, callerConfirmation: FOUNDER }
+                    .abi_encode();
+            calls.push((format!("the founder gives role {role} back"), ACCESS_MANAGER, data));
+        }
+        Ok(calls)
+    }
+
+    fn json(&self, alloc: &BTreeMap<Address, GenesisAccount>) -> Vec<u8> {
+        let mut config: Map<String, Value> = [
+            "homesteadBlock",
+            "eip150Block",
+            "eip155Block",
+            "eip158Block",
+            "byzantiumBlock",
+            "constantinopleBlock",
+            "petersburgBlock",
+            "istanbulBlock",
+            "berlinBlock",
+            "londonBlock",
+            "shanghaiTime",
+            "cancunTime",
+            "pragueTime",
+            "osakaTime",
+        ]
+        .iter()
+        .map(|&fork| (fork.to_owned(), json!(0)))
+        .collect();
+        config.insert("chainId".into(), json!(self.chain_id));
+        config.insert("clique".into(), json!({"period": self.period_secs, "epoch": 30_000}));
+        config.insert("msnet".into(), json!({"finality": false, "zeroBaseFee": true}));
+        let mut signers = self.signers.clone();
+        signers.sort_unstable();
+        signers.dedup();
+        let extra =
+            [vec![0; 32], signers.iter().flat_map(|signer| signer.to_vec()).collect(), vec![0; 65]]
+                .concat();
+        let accounts: Map<String, Value> = alloc
+            .iter()
+            .map(|(address, account)| (format!("{address:#x}"), account_json(account)))
+            .collect();
+        let genesis = json!({
+            "config": config,
+            "nonce": "0x0",
+            "timestamp": format!("{:#x}", self.timestamp),
+            "extraData": Bytes::from(extra),
+            "gasLimit": format!("{:#x}", self.gas_limit),
+            "difficulty": "0x1",
+            "mixHash": B256::ZERO,
+            "coinbase": Address::ZERO,
+            "baseFeePerGas": "0x0",
+            "alloc": accounts,
+        });
+        let mut bytes = serde_json::to_vec_pretty(&genesis).expect("maps with text keys are JSON");
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+impl Founder {
+    fn application(&self) -> Application {
+        Application {
+            id: self.id,
+            kind: self.kind,
+            group: self.group,
+            legalHash: keccak256(
+                (self.legal_scheme.as_str(), self.legal_value.as_str()).abi_encode_params(),
+            ),
+            name: self.name.clone(),
+            endpoint: self.endpoint.clone(),
+            account: self.account,
+            salt: keccak256(self.id),
+        }
+    }
+}
+
+/// The ten accounts of the public test phrase.
+fn test_accounts() -> Vec<Address> {
+    let address =
+        |key: &node::config::SignerKey| key.address().expect("the published keys are keys");
+    node::dev_accounts::keys().iter().map(address).collect()
+}
+
+/// A number of ether in wei.
+pub(crate) fn ether(count: u64) -> U256 {
+    U256::from(count) * U256::from(10).pow(U256::from(18))
+}
+
+fn system_accounts() -> BTreeMap<Address, GenesisAccount> {
+    let contract = |code: Bytes| GenesisAccount { nonce: 1, code, ..GenesisAccount::default() };
+    BTreeMap::from([
+        (HISTORY_STORAGE_ADDRESS, contract(HISTORY_STORAGE_CODE.clone())),
+        (CREATE2_DEPLOYER, contract(CREATE2_DEPLOYER_CODE)),
+    ])
+}
+
+fn account_json(account: &GenesisAccount) -> Value {
+    let mut json = json!({"balance": format!("{:#x}", account.balance)});
+    if account.nonce != 0 {
+        json["nonce"] = json!(format!("{:#x}", account.nonce));
+    }
+    if !account.code.is_empty() {
+        json["code"] = json!(account.code);
+    }
+    if !account.storage.is_empty() {
+        let word = |value: &U256| format!("{:#066x}", value);
+        json["storage"] = account
+            .storage
+            .iter()
+            .map(|(slot, value)| (word(slot), json!(word(value))))
+            .collect::<Map<_, _>>()
+            .into();
+    }
+    json
+}
+
+enum RoleRow<'a> {
+    Function { contract: Contract, signature: &'a str, role: u64 },
+    Member { contract: Contract, role: u64 },
+}
+
+/// Reads the role table: `function <contract> <signature> <role>` and `member <contract> - <role>`, tab-separated.
+fn role_table() -> Result<Vec<RoleRow<'static>>> {
+    let mut rows = Vec::new();
+    for (index, line) in ROLES.lines().enumerate() {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let row = || format!("contracts/deploy/roles.tsv line {}", index + 1);
+        let [what, name, signature, role] = line.split('\t').collect::<Vec<_>>()[..] else {
+            bail!("{}: four columns are expected", row());
+        };
+        let contract = MODULES
+            .into_iter()
+            .chain([Contract { name: "Directory", address: DIRECTORY }])
+            .find(|contract| contract.name == name)
+            .with_context(|| format!("{}: there is no contract {name}", row()))?;
+        let role = role.parse().with_context(|| format!("{}: {role} is no role id", row()))?;
+        rows.push(match what {
+            "function" => RoleRow::Function { contract, signature, role },
+            "member" => RoleRow::Member { contract, role },
+            other => bail!("{}: {other} is neither function nor member", row()),
+        });
+    }
+    Ok(rows)
+}
+
+/// Makes a network file: contracts, founders and roles inside, the same bytes for every member.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenesisArgs {
+    /// `dev` is the built-in network of `msnet node --dev`; `consortium` takes everything from the flags.
+    #[arg(long, default_value = "consortium", value_parser = ["dev", "consortium"])]
+    network: String,
+    /// Chain id (EIP-155), also the network id.
+    #[arg(long, required_if_eq("network", "consortium"))]
+    chainid: Option<u64>,
+    /// Seconds between blocks.
+    #[arg(long, default_value_t = 2)]
+    period: u64,
+    /// Account that seals; once per signer.
+    #[arg(long, value_name = "ADDRESS", required_if_eq("network", "consortium"))]
+    signer: Vec<Address>,
+    /// Gas of a block.
+    #[arg(long, default_value_t = 400_000_000)]
+    gaslimit: u64,
+    /// Seconds since 1970 of block 0; now unless given.
+    #[arg(long)]
+    timestamp: Option<u64>,
+    /// An account with a balance in wei, as ADDRESS=WEI; once per account.
+    #[arg(long, value_name = "ADDRESS=WEI", value_parser = parse_alloc)]
+    alloc: Vec<(Address, U256)>,
+    /// JSON list of the first institutions, three or more; without it the network carries no contracts of msnet's.
+    #[arg(long, value_name = "FILE")]
+    founders: Option<PathBuf>,
+    /// Who may stop a contract for a day.
+    #[arg(long, value_name = "ADDRESS", requires = "founders")]
+    guardian: Option<Address>,
+    /// Seconds of a "day" in the contracts' periods; shorter than 86400 only for demonstrations, 240 at least.
+    #[arg(long, default_value_t = DAY_SECS, value_parser = clap::value_parser!(u64).range(240..=DAY_SECS))]
+    day: u64,
+    /// Where to write it; standard output unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+fn parse_alloc(text: &str) -> Result<(Address, U256), String> {
+    let (account, balance) = text.split_once('=').ok_or("expected ADDRESS=WEI")?;
+    Ok((account.parse().map_err(|e| format!("{e}"))?, balance.parse().map_err(|e| format!("{e}"))?))
+}
+
+/// Runs `msnet genesis`.
+///
+/// # Errors
+/// If the founders' file cannot be read, the network cannot be made, or the result cannot be written.
+pub(crate) fn run(args: GenesisArgs) -> Result<()> {
+    let network = if args.network == "dev" { Network::dev() } else { from_args(&args)? };
+    if args.network != "dev" && network.signers.len() < 4 {
+        writeln!(
+            std::io::stderr(),
+            "warning: fewer than four signers; one that fails or lies can stop or split the chain"
+        )?;
+    }
+    let bytes = network.to_genesis()?;
+    match &args.out {
+        Some(path) => {
+            fs::write(path, &bytes).with_context(|| format!("cannot write {}", path.display()))
+        }
+        None => Ok(std::io::stdout().write_all(&bytes)?),
+    }
+}
+
+fn from_args(args: &GenesisArgs) -> Result<Network> {
+    let founders = match &args.founders {
+        None => Vec::new(),
+        Some(path) => {
+            let bytes =
+                fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_slice(&bytes).with_context(|| {
+                format!("{} is not a list of founding institutions", path.display())
+            })?
+        }
+    };
+    if args.founders.is_some() && args.guardian.is_none() {
+        bail!("a network with contracts needs --guardian: who may stop one of them for a day");
+    }
+    Ok(Network {
+        chain_id: args.chainid.context("--chainid is needed")?,
+        period_secs: args.period,
+        signers: args.signer.clone(),
+        gas_limit: args.gaslimit,
+        timestamp: match args.timestamp {
+            Some(timestamp) => timestamp,
+            None => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .context("the clock stands before 1970")?
+                .as_secs(),
+        },
+        alloc: args.alloc.iter().copied().collect(),
+        founders,
+        guardian: args.guardian.unwrap_or_default(),
+        day_secs: args.day,
+    })
+}

@@ -1,0 +1,113 @@
+//! What a user did wrong is said in one clear sentence, with a way out and a non-zero exit; never by a panic.
+
+use std::{fs, net::TcpListener};
+
+use crate::harness::{Finished, Running, free_port, run, text};
+
+fn assert_clear(done: &Finished, words: &[&str]) {
+    assert!(!done.status.success(), "{done:#?}");
+    assert!(done.stderr.contains("error: "), "{done:#?}");
+    assert!(!done.stderr.contains("panicked"), "{done:#?}");
+    for word in words {
+        assert!(done.stderr.contains(word), "`{word}` is not in: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_used_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port().to_string();
+    assert_clear(&run(&["node", "--dev", "--http.port", &port]), &[&port, "do:"]);
+}
+
+#[test]
+fn an_unreadable_genesis_file_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing.json");
+    assert_clear(&run(&["node", "--genesis", text(&missing)]), &["missing.json"]);
+    let broken = folder.path().join("broken.json");
+    fs::write(&broken, b"{\"config\": ").expect("written");
+    assert_clear(&run(&["node", "--genesis", text(&broken)]), &["broken.json"]);
+}
+
+#[test]
+fn a_data_folder_of_another_network_is_refused_with_both_hashes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let datadir = text(folder.path());
+    let port = free_port().to_string();
+    let mut node = Running::start(&["node", "--dev", "--http.port", &port, "--datadir", datadir]);
+    node.line("the address", |line| line.contains(&port));
+    node.interrupt();
+    assert!(node.wait().success());
+
+    let other = folder.path().join("other.json");
+    let signer = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+    let made = run(&[
+        "genesis",
+        "--chainid",
+        "4242",
+        "--signer",
+        signer,
+        "--timestamp",
+        "1700000000",
+        "--out",
+        text(&other),
+    ]);
+    assert!(made.status.success(), "{made:#?}");
+    let done =
+        run(&["node", "--genesis", text(&other), "--http.port", &port, "--datadir", datadir]);
+    assert_clear(&done, &["database contains incompatible genesis (have ", "new "]);
+}
+
+#[test]
+fn a_damaged_block_log_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let datadir = text(folder.path());
+    let port = free_port().to_string();
+    let mut node = Running::start(&[
+        "node",
+        "--dev",
+        "--dev.period",
+        "1",
+        "--http.port",
+        &port,
+        "--datadir",
+        datadir,
+    ]);
+    node.line("the address", |line| line.contains(&port));
+    node.interrupt();
+    assert!(node.wait().success());
+
+    let log = folder.path().join("msnet/blocks/000000.log");
+    let mut bytes = fs::read(&log).expect("the block log");
+    bytes[0] ^= 0xff;
+    fs::write(&log, bytes).expect("written");
+    let done = run(&["node", "--dev", "--http.port", &port, "--datadir", datadir]);
+    assert_clear(&done, &["000000.log"]);
+}
+
+#[test]
+fn an_edge_without_a_chain_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    let done = run(&[
+        "edge",
+        "serve",
+        "--datadir",
+        text(folder.path()),
+        "--rpc",
+        &url,
+        "--institution",
+        "0x00112233445566778899aabbccddeeff",
+        "--finality",
+        "burial",
+    ]);
+    assert_clear(&done, &[&url]);
+}
+
+#[test]
+fn an_unknown_flag_names_the_nearest_one() {
+    let done = run(&["demo", "--onec"]);
+    assert_eq!(done.status.code(), Some(2), "{done:#?}");
+    assert!(done.stderr.contains("--once"), "{done:#?}");
+}
