@@ -1,8 +1,9 @@
 //! Looks for people in bytes: whether a folder holds a name, a code, a date or an identifier of given records.
 //!
 //! Words are read off FHIR resources by their element names and searched as written, in upper and lower case, in hex, in
-//! base64 at any offset, in UTF-16, and as their plain hashes (keccak-256, SHA-256). A word of under five bytes is searched
-//! by its hashes alone: random bytes (signatures, roots) spell such words by chance.
+//! base64 at any offset, in UTF-16, and as their plain hashes (keccak-256, SHA-256). A word of four bytes is searched by its
+//! hashes alone, since random bytes (signatures, roots) spell such words by chance; a shorter one tells nobody apart, and
+//! stands hashed in public constants (EIP-712 hashes its version, "1").
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +15,10 @@ use aho_corasick::{AhoCorasick, BuildError};
 use alloy_primitives::{hex, keccak256};
 use edge::model::json::Value;
 
-/// Shortest word that is searched as it stands.
-const MIN_WORD_BYTES: usize = 5;
+/// Shortest word that is searched at all.
+const MIN_WORD_BYTES: usize = 4;
+/// Shortest word that is searched as it stands, not only hashed.
+const MIN_PLAIN_BYTES: usize = 5;
 
 /// FHIR elements whose text points at a person, or says what is wrong with them.
 const TELLING: [&str; 24] = [
@@ -143,9 +146,12 @@ fn visit(path: &Path, look: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Resu
 fn needles(words: &BTreeSet<String>) -> (Vec<Vec<u8>>, Vec<&'static str>) {
     let mut all: BTreeSet<(Vec<u8>, &'static str)> = BTreeSet::new();
     for word in words {
+        if word.len() < MIN_WORD_BYTES {
+            continue;
+        }
         all.insert((keccak256(word).to_vec(), "keccak-256"));
         all.insert((sha256(word.as_bytes()), "sha-256"));
-        if word.len() < MIN_WORD_BYTES {
+        if word.len() < MIN_PLAIN_BYTES {
             continue;
         }
         for cased in [word.clone(), word.to_lowercase(), word.to_uppercase()] {
@@ -174,7 +180,7 @@ fn base64_anywhere(word: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         let text = STANDARD_NO_PAD.encode(&padded);
         let (first, last) = ((shift * 8).div_ceil(6), padded.len() * 8 / 6);
         let inner = text.as_bytes().get(first..last)?;
-        (inner.len() >= MIN_WORD_BYTES).then(|| inner.to_vec())
+        (inner.len() >= MIN_PLAIN_BYTES).then(|| inner.to_vec())
     })
 }
 
@@ -190,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir(folder.path().join("deep")).expect("a folder inside");
         fs::write(folder.path().join("deep/file"), content).expect("a file");
-        let found = search(folder.path(), &words(&["Quillfeather", "I10"])).expect("searched");
+        let found = search(folder.path(), &words(&["Quillfeather", "I100"])).expect("searched");
         assert_eq!((found.words, found.files), (2, 1));
         found.leaks.into_iter().map(|leak| leak.form).collect()
     }
@@ -207,13 +213,13 @@ mod tests {
             let text = STANDARD.encode(format!("{before}Quillfeather, and more"));
             assert_eq!(forms(text.as_bytes()), ["base64"], "after {} bytes", before.len());
         }
-        assert_eq!(forms(keccak256("I10").as_slice()), ["keccak-256"]);
+        assert_eq!(forms(keccak256("I100").as_slice()), ["keccak-256"]);
         assert_eq!(forms(&sha256(b"Quillfeather")), ["sha-256"]);
     }
 
     #[test]
     fn nothing_is_found_where_nothing_is() {
-        assert!(forms(b"block 12, root 0x1234, I10 is too short to be told from noise").is_empty());
+        assert!(forms(b"block 12, root 0x1234, I100 is too short to be told from noise").is_empty());
     }
 
     #[test]

@@ -63,6 +63,7 @@ classes! {
     CHAIN_STALE 10 503 -32030 Some(10), "this edge has seen no new block for too long", "ask again when the chain moves";
     CHAIN_UNREACHABLE 10 503 -32030 Some(10), "this edge cannot reach its chain", "ask again later";
     AUDIT_UNAVAILABLE 11 503 -32031 Some(60), "the access could not be written down, so it did not happen", "ask again later";
+    NOT_SIGNED_IN 0 401 -32020 None, "this is for the operator of this edge", "send Authorization: Bearer with the token in operator.token of the edge's folder";
     NOT_AVAILABLE 0 404 -32040 None, "nothing is available under this grant", "nothing; ask the other institution";
 }
 

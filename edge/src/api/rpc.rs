@@ -17,7 +17,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{Problem, reply, signed};
-use crate::{error::EdgeError, service::Edge};
+use crate::{access::refusal::NOT_SIGNED_IN, error::EdgeError, service::Edge};
 
 /// Calls of one batch at most.
 const MAX_BATCH: usize = 50;
@@ -199,13 +199,7 @@ fn check_token(edge: &Edge, headers: &HeaderMap) -> Result<(), EdgeError> {
     if aws_lc_rs::constant_time::verify_slices_are_equal(given.as_bytes(), own).is_ok() {
         return Ok(());
     }
-    Err(EdgeError::Permission {
-        code: "NOT_SIGNED_IN",
-        step: 0,
-        title: "this is for the operator of this edge".into(),
-        fix: "send Authorization: Bearer with the token in operator.token of the edge's folder"
-            .into(),
-    })
+    Err(NOT_SIGNED_IN.into())
 }
 
 /// The one parameter of our methods: the first of an array, or the object itself.
