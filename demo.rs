@@ -46,11 +46,17 @@ const REASON_PURPOSE: u8 = 1;
 /// The whole of the demo ends within this time of Ctrl-C.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
-/// The sample records of both hospitals, in every form the edge reads (`edge/data/demo`, credits in `edge/data/NOTICE`).
-const SAMPLES: [(&str, &[(&str, &[u8])]); 2] = [
-    (
-        "hospital-a",
-        &[
+/// The sample records of one hospital, as files.
+struct Samples {
+    hospital: &'static str,
+    files: &'static [(&'static str, &'static [u8])],
+}
+
+/// The sample records of both, in every form the edge reads (`edge/data/demo`, credits in `edge/data/NOTICE`).
+const SAMPLES: [Samples; 2] = [
+    Samples {
+        hospital: "hospital-a",
+        files: &[
             ("adt-a01.hl7", include_bytes!("edge/data/demo/hospital-a/adt-a01.hl7")),
             ("follow-up.txt", include_bytes!("edge/data/demo/hospital-a/follow-up.txt")),
             ("oru-r01.hl7", include_bytes!("edge/data/demo/hospital-a/oru-r01.hl7")),
@@ -59,10 +65,10 @@ const SAMPLES: [(&str, &[(&str, &[u8])]); 2] = [
                 include_bytes!("edge/data/demo/hospital-a/type2-diabetes.ndjson"),
             ),
         ],
-    ),
-    (
-        "hospital-b",
-        &[
+    },
+    Samples {
+        hospital: "hospital-b",
+        files: &[
             ("adt-a04.hl7", include_bytes!("edge/data/demo/hospital-b/adt-a04.hl7")),
             (
                 "history-and-physical.xml",
@@ -74,7 +80,7 @@ const SAMPLES: [(&str, &[(&str, &[u8])]); 2] = [
                 include_bytes!("edge/data/demo/hospital-b/synthea-patient.json"),
             ),
         ],
-    ),
+    },
 ];
 
 /// A chain and two hospitals on this machine, and one story from records to a decided complaint.
@@ -132,9 +138,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
 /// Tells what is not told yet, then stays up.
 async fn tell_all(world: &World, folder: &Path, teller: &Teller, args: &DemoArgs) -> Result<()> {
     let mut story = Story::load(folder)?;
-    teller.say(&format!(
-        "Two hospitals and an inspectorate share a chain (finality by burial: one signer, so a block is final at once)."
-    ))?;
+    teller.say(
+        "Two hospitals and an inspectorate share a chain (finality by burial: with one signer a block is final at once).",
+    )?;
     for (number, title) in (1..).zip(TITLES) {
         if let Some(step) = story.steps.iter().find(|step| step.step == number && step.held) {
             teller.step(step, true)?;
@@ -188,7 +194,8 @@ const TITLES: [&str; 7] = [
 /// Step 1: what each hospital has is parsed, standardized to FHIR R4, its keywords extracted, sealed and indexed.
 async fn records_come_in(world: &World, folder: &Path) -> Result<String> {
     let mut told = Vec::new();
-    for (edge, (hospital, files)) in [&world.north, &world.south].into_iter().zip(SAMPLES) {
+    for (edge, Samples { hospital, files }) in [&world.north, &world.south].into_iter().zip(SAMPLES)
+    {
         let samples = folder.join("samples").join(hospital);
         fs::create_dir_all(&samples)
             .with_context(|| format!("cannot make {}", samples.display()))?;
@@ -418,7 +425,7 @@ fn member<'a>(members: &'a mut [(String, Value)], name: &str) -> Option<&'a mut 
 fn words_of_samples() -> Result<BTreeSet<String>> {
     let tables = Tables::shipped();
     let mut words = BTreeSet::new();
-    for (hospital, files) in SAMPLES {
+    for Samples { hospital, files } in SAMPLES {
         for (name, bytes) in files {
             let items = ingest::read(hospital, ingest::declared_by_name(name), bytes)
                 .map_err(|issue| anyhow::anyhow!("{name}: {}", issue.text))?;

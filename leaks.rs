@@ -219,7 +219,9 @@ mod tests {
 
     #[test]
     fn nothing_is_found_where_nothing_is() {
-        assert!(forms(b"block 12, root 0x1234, I100 is too short to be told from noise").is_empty());
+        assert!(
+            forms(b"block 12, root 0x1234, I100 is too short to be told from noise").is_empty()
+        );
     }
 
     #[test]

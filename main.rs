@@ -59,15 +59,17 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => runtime()?.block_on(demo::run(args)),
-        Command::Node { node, rpc } => {
-            runtime()?.block_on(rpc::cli::run_node(*node, *rpc, built_in)).map_err(Into::into)
-        }
+        Command::Node { node, rpc } => runtime()?
+            .block_on(async { rpc::cli::run_node(*node, *rpc, built_in, interrupted()).await })
+            .map_err(Into::into),
         Command::Edge(args) => {
             let print = |line: &str| {
                 // nobody is left to tell if standard output is gone
                 let _ = writeln!(std::io::stdout(), "{line}");
             };
-            runtime()?.block_on(edge::args::run(*args, interrupted(), print)).map_err(Into::into)
+            runtime()?
+                .block_on(async { edge::args::run(*args, interrupted(), print).await })
+                .map_err(Into::into)
         }
         Command::Genesis(args) => genesis::run(*args),
     }
@@ -78,18 +80,22 @@ fn built_in(name: &str) -> Option<Vec<u8>> {
     contracts::networks::genesis(name).map(<[u8]>::to_vec)
 }
 
-/// Waits for Ctrl-C, or for a polite request to end.
-pub(crate) async fn interrupted() {
+/// Done at Ctrl-C, or at a polite request to end; both are listened for from this call on, not from the first wait.
+///
+/// # Panics
+/// Outside of a runtime.
+pub(crate) fn interrupted() -> impl Future<Output = ()> + Send {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // without signals there is nothing to wait for; the process can still be killed
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async {
+        let [Ok(mut interrupt), Ok(mut terminate)] = signals else {
+            // without signals there is nothing to wait for; the process can still be killed
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

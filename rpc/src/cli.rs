@@ -20,18 +20,13 @@ pub enum RunError {
     /// The listener did not start.
     #[error(transparent)]
     Rpc(#[from] RpcStartError),
-    /// The process cannot be told to stop, or its output is closed.
-    #[error("cannot {doing}: {source}")]
-    Process {
-        /// The verb and its object.
-        doing: &'static str,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    /// Its output is closed.
+    #[error("cannot write to standard output: {0}")]
+    Output(std::io::Error),
 }
 
-/// Runs a node with its JSON-RPC listener until ctrl-c (or SIGTERM). `built_in` knows the genesis
-/// of each built-in network by its name, `dev` among them.
+/// Runs a node with its JSON-RPC listener until `stop` is done (ctrl-c, say). `built_in` knows the genesis of each built-in
+/// network by its name, `dev` among them.
 ///
 /// # Errors
 /// [`RunError`] if something does not start, or does not stop cleanly.
@@ -39,6 +34,7 @@ pub async fn run_node(
     node_args: NodeArgs,
     rpc_args: RpcArgs,
     built_in: impl Fn(&str) -> Option<Vec<u8>>,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
     let mut config = rpc_args.config();
     if node_args.dev {
@@ -54,13 +50,12 @@ pub async fn run_node(
         }
     };
     let printed = print_start(&node, &server, &config);
-    let stopped = match &printed {
-        Ok(()) => until_told_to_stop().await,
-        Err(_) => Ok(()),
-    };
+    if printed.is_ok() {
+        stop.await;
+    }
     server.stop().await;
     node.stop().await?;
-    printed.and(stopped)
+    printed
 }
 
 /// One line that says where wallets go; on a development chain the accounts below it.
@@ -86,20 +81,5 @@ fn print_start(node: &Node, server: &RpcServer, config: &RpcConfig) -> Result<()
         let mut out = std::io::stdout().lock();
         out.write_all(text.as_bytes()).and_then(|()| out.flush())
     };
-    print(&text).map_err(|source| RunError::Process { doing: "write to standard output", source })
-}
-
-async fn until_told_to_stop() -> Result<(), RunError> {
-    let failed = |source| RunError::Process { doing: "listen for signals", source };
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed.map_err(failed),
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await.map_err(failed)
+    print(&text).map_err(RunError::Output)
 }

@@ -56,7 +56,7 @@ impl NodeArgs {
         let genesis = match (self.dev, &self.network, &self.genesis) {
             (true, ..) => named(DEV_NETWORK)?,
             (_, Some(name), _) => named(name)?,
-            (_, _, Some(path)) => read("the genesis", path)?,
+            (_, _, Some(path)) => read_genesis(path)?,
             (false, None, None) => return Err(NodeError::NoNetwork),
         };
         let signer = match &self.signer {
@@ -89,6 +89,14 @@ fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, NodeError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// A genesis file's bytes, once it is known to read.
+fn read_genesis(path: &Path) -> Result<Vec<u8>, NodeError> {
+    let bytes = read("the genesis", path)?;
+    Genesis::from_json(&bytes)
+        .map_err(|source| NodeError::BadGenesis { path: path.to_owned(), source })?;
+    Ok(bytes)
 }
 
 fn read_key(path: &Path) -> Result<SignerKey, NodeError> {

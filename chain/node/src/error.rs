@@ -21,6 +21,14 @@ pub enum NodeError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A genesis file was read, but is none.
+    #[error("{} is no genesis of a network: {source}\n  do: mend the file, or make one with msnet genesis", path.display())]
+    BadGenesis {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where in it.
+        source: ChainError,
+    },
     /// No built-in network of this name.
     #[error("there is no built-in network {0:?}\n  do: name a genesis file with --genesis FILE")]
     UnknownNetwork(String),
