@@ -16,7 +16,7 @@ use std::{
 use alloy_eips::eip2935::{HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE};
 use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, address, bytes, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use chain::{
     executor::sandbox::Sandbox,
     genesis::{Genesis, GenesisAccount},
@@ -104,7 +104,8 @@ impl Network {
             period_secs: 1,
             signers: vec![accounts[0]],
             gas_limit: 1_000_000_000,
-            timestamp: 0,
+            // AccessManager takes what was granted at time 0 for not granted, and block 0 must see its founders' keys
+            timestamp: 1,
             alloc: accounts.iter().map(|&account| (account, ether(10_000))).collect(),
             founders,
             guardian: accounts[9],
@@ -135,8 +136,11 @@ impl Network {
 
     /// Runs the constructors and the founding calls; returns the contracts' accounts.
     fn found(&self, bare: &Genesis) -> Result<BTreeMap<Address, GenesisAccount>> {
-        // AccessManager takes a role granted at time 0 for none
-        let mut evm = Sandbox::new(&bare.spec, self.timestamp.max(1), 0)?;
+        ensure!(
+            self.timestamp > 0,
+            "a network with contracts begins after time 0, at which AccessManager grants nothing"
+        );
+        let mut evm = Sandbox::new(&bare.spec, self.timestamp, 0)?;
         let mut build = |name: &str, at: Address, arguments: Vec<u8>| -> Result<()> {
             let code = [
                 creation_code(name).with_context(|| format!("no bytecode of {name}"))?.to_vec(),

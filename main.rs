@@ -10,6 +10,7 @@ mod leaks;
 use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use edge::error::EdgeError;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             explain(&error);
-            ExitCode::FAILURE
+            error
+                .downcast_ref::<EdgeError>()
+                .map_or(ExitCode::FAILURE, |error| error.exit_code().into())
         }
     }
 }
@@ -117,15 +120,26 @@ fn explain(error: &anyhow::Error) {
             text.push_str(&format!("  why: {cause}\n"));
         }
     }
-    if !text.contains("do:") {
-        text.push_str(&format!("  do:  {}\n", advice(error)));
+    if !text.contains("do:")
+        && let Some(advice) = advice(error)
+    {
+        text.push_str(&format!("  do:  {advice}\n"));
     }
     // nobody is left to tell if standard error is gone
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-/// What to do about an error that does not say so itself.
-fn advice(error: &anyhow::Error) -> &'static str {
+/// What to do about an error that does not say so itself; `None` if its sentence ends with that.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    match error.downcast_ref::<EdgeError>() {
+        Some(EdgeError::Integrity { .. }) => {
+            return Some(
+                "nothing was changed or deleted; restore the folder from a copy, or begin anew in another",
+            );
+        }
+        Some(EdgeError::Internal(_) | EdgeError::Io { .. }) | None => {}
+        Some(_) => return None,
+    }
     let text = format!("{error:#}");
     let hints = [
         (
@@ -137,16 +151,13 @@ fn advice(error: &anyhow::Error) -> &'static str {
             "start with the genesis of this folder, or name another folder with --datadir",
         ),
         (
-            "does not match its checksum",
-            "restore the folder from a copy, or begin anew in another with --datadir",
+            "damaged",
+            "nothing was changed or deleted; restore the folder from a copy, or begin anew in another",
         ),
         ("No such file", "check the path"),
         ("Permission denied", "check who may read and write there"),
-        ("ddress already in use", "choose another port, or 0 for any free one"),
         ("No space left", "free some space on this disk"),
     ];
-    hints
-        .iter()
-        .find(|(sign, _)| text.contains(sign))
-        .map_or("run it again with --verbosity debug to see more", |&(_, hint)| hint)
+    let hint = hints.iter().find(|(sign, _)| text.contains(sign));
+    Some(hint.map_or("run it again with --verbosity debug to see more", |&(_, hint)| hint))
 }

@@ -1,6 +1,6 @@
 //! What a user did wrong is said in one clear sentence, with a way out and a non-zero exit; never by a panic.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, path::Path};
 
 use crate::harness::{Finished, Running, free_port, run, text};
 
@@ -103,6 +103,71 @@ fn an_edge_without_a_chain_says_so() {
         "burial",
     ]);
     assert_clear(&done, &[&url]);
+}
+
+/// The first institution of the built-in network, with its account's key in a file of `folder`.
+fn north_hospital(folder: &Path, url: &str) -> Vec<String> {
+    let key = folder.join("account");
+    fs::write(&key, "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
+        .expect("written");
+    let datadir = folder.join("edge");
+    [
+        "edge",
+        "serve",
+        "--datadir",
+        text(&datadir),
+        "--rpc",
+        url,
+        "--listen",
+        "127.0.0.1:0",
+        "--key-file",
+        text(&key),
+        "--institution",
+        "0x5b83f027b14df2dd42c6efb27b217677",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn dev_node() -> (Running, String) {
+    let port = free_port().to_string();
+    let mut node = Running::start(&["node", "--dev", "--dev.period", "0", "--http.port", &port]);
+    node.line("the address", |line| line.contains(&port));
+    (node, format!("http://127.0.0.1:{port}/"))
+}
+
+#[test]
+fn an_edge_refuses_another_chain_and_names_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_node, url) = dev_node();
+    let mut arguments = north_hospital(folder.path(), &url);
+    arguments.extend(["--chain-id".to_owned(), "9".to_owned()]);
+    let done = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_clear(&done, &["chain 1337", "chain 9"]);
+    assert_eq!(done.status.code(), Some(3), "{done:#?}");
+}
+
+#[test]
+fn a_damaged_edge_folder_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (_node, url) = dev_node();
+    let arguments = north_hospital(folder.path(), &url);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut edge = Running::start(&arguments);
+    edge.line("the address", |line| line.contains("finality: burial"));
+    edge.interrupt();
+    assert!(edge.wait().success());
+
+    let wal = folder.path().join("edge/wal");
+    let log =
+        fs::read_dir(wal).expect("the log").next().expect("one file").expect("readable").path();
+    let mut bytes = fs::read(&log).expect("read");
+    bytes[8] ^= 1;
+    fs::write(&log, &bytes).expect("written");
+    let done = run(&arguments);
+    assert_clear(&done, &["damage", ".wal"]);
+    assert_eq!(done.status.code(), Some(5), "{done:#?}");
+    assert_eq!(fs::read(&log).expect("read"), bytes, "nothing was mended in silence");
 }
 
 #[test]

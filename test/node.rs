@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Running, eventually, free_port, quantity, rpc, text};
+use crate::harness::{Running, eventually, free_port, quantity, rpc, run, text};
 
 const FIRST: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 const SECOND: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
@@ -64,6 +64,26 @@ fn one_block_a_second_without_work() {
     let one = rpc(&url, "eth_getBlockByNumber", json!(["0x1", false]));
     let two = rpc(&url, "eth_getBlockByNumber", json!(["0x2", false]));
     assert_eq!(quantity(&two["timestamp"]) - quantity(&one["timestamp"]), 1);
+}
+
+#[test]
+fn the_built_in_network_is_what_its_makers_make() {
+    let made = run(&["genesis", "--network", "dev"]);
+    assert!(made.status.success(), "{made:#?}");
+    let committed = include_str!("../contracts/networks/dev.json");
+    assert!(
+        made.stdout.trim() == committed.trim(),
+        "msnet genesis --network dev --out contracts/networks/dev.json"
+    );
+}
+
+#[test]
+fn contracts_stand_at_their_genesis_addresses() {
+    let (_node, url) = start(&["--dev.period", "0"]);
+    let directory = "0x4d534e4554000000000000000000000000000003";
+    // DAY()
+    let day = rpc(&url, "eth_call", json!([{"to": directory, "data": "0x27cfe856"}, "latest"]));
+    assert_eq!(quantity(&day), 86_400);
 }
 
 #[test]
