@@ -6,7 +6,7 @@
 //! nobody holds, gives its own roles back.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     path::PathBuf,
@@ -18,8 +18,10 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, U256, address, bytes, k
 use alloy_sol_types::{SolCall, SolValue};
 use anyhow::{Context, Result, bail, ensure};
 use chain::{
+    block::Header,
     executor::sandbox::Sandbox,
-    genesis::{Genesis, GenesisAccount},
+    genesis::{self, Genesis, GenesisAccount},
+    spec::{ChainSpec, CliqueConfig, DEFAULT_EPOCH, Forks},
 };
 use contracts::{
     abi::{AccessManager, Directory, InstitutionRegistry, creation_code},
@@ -28,7 +30,6 @@ use contracts::{
     typed_data::Application,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
 /// The CREATE2 deployer that Foundry expects on every chain; its own deployment transaction could not pass the RPC.
 const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
@@ -113,34 +114,58 @@ impl Network {
         }
     }
 
-    /// The network as geth genesis JSON, read back and checked once.
+    /// The network as geth genesis JSON.
     ///
     /// # Errors
     /// If a constructor or a founding call fails, with the revert data, or the result would not run.
     pub(crate) fn to_genesis(&self) -> Result<Vec<u8>> {
+        let spec = self.spec();
         let mut alloc = system_accounts();
         for (&account, &balance) in &self.alloc {
             alloc.entry(account).or_default().balance = balance;
         }
-        let bare = Genesis::from_json(&self.json(&alloc))
-            .context("the network's settings do not make a genesis")?;
         if !self.founders.is_empty() {
-            alloc.extend(self.found(&bare)?);
+            alloc.extend(self.found(&spec)?);
         }
-        let bytes = self.json(&alloc);
-        let genesis =
-            Genesis::from_json(&bytes).context("the finished genesis does not read back")?;
+        let genesis = Genesis::new(spec, self.header(), alloc);
         genesis.validate_runnable().context("the finished genesis would not run")?;
-        Ok(bytes)
+        Ok(genesis::to_json(&genesis))
+    }
+
+    /// All forks from the start, Clique, gas that costs nothing; votes of finality come with a later version.
+    fn spec(&self) -> ChainSpec {
+        ChainSpec {
+            chain_id: self.chain_id,
+            forks: Forks::all_at_genesis(),
+            clique: Some(CliqueConfig { period_secs: self.period_secs, epoch: DEFAULT_EPOCH }),
+            terminal_total_difficulty: None,
+            has_msnet_section: true,
+            finality: false,
+            zero_base_fee: true,
+        }
+    }
+
+    /// Block 0, its roots aside: the signers stand in `extra_data` between vanity and seal (EIP-225).
+    fn header(&self) -> Header {
+        let signers: BTreeSet<Address> = self.signers.iter().copied().collect();
+        let listed = signers.iter().flat_map(|signer| signer.to_vec()).collect();
+        Header {
+            timestamp: self.timestamp,
+            extra_data: [vec![0; 32], listed, vec![0; 65]].concat().into(),
+            gas_limit: self.gas_limit,
+            difficulty: U256::from(1),
+            base_fee_per_gas: Some(0),
+            ..Header::default()
+        }
     }
 
     /// Runs the constructors and the founding calls; returns the contracts' accounts.
-    fn found(&self, bare: &Genesis) -> Result<BTreeMap<Address, GenesisAccount>> {
+    fn found(&self, spec: &ChainSpec) -> Result<BTreeMap<Address, GenesisAccount>> {
         ensure!(
             self.timestamp > 0,
             "a network with contracts begins after time 0, at which AccessManager grants nothing"
         );
-        let mut evm = Sandbox::new(&bare.spec, self.timestamp, 0)?;
+        let mut evm = Sandbox::new(spec, self.timestamp, 0)?;
         let mut build = |name: &str, at: Address, arguments: Vec<u8>| -> Result<()> {
             let code = [
                 creation_code(name).with_context(|| format!("no bytecode of {name}"))?.to_vec(),
@@ -218,56 +243,6 @@ impl Network {
         }
         Ok(calls)
     }
-
-    fn json(&self, alloc: &BTreeMap<Address, GenesisAccount>) -> Vec<u8> {
-        let mut config: Map<String, Value> = [
-            "homesteadBlock",
-            "eip150Block",
-            "eip155Block",
-            "eip158Block",
-            "byzantiumBlock",
-            "constantinopleBlock",
-            "petersburgBlock",
-            "istanbulBlock",
-            "berlinBlock",
-            "londonBlock",
-            "shanghaiTime",
-            "cancunTime",
-            "pragueTime",
-            "osakaTime",
-        ]
-        .iter()
-        .map(|&fork| (fork.to_owned(), json!(0)))
-        .collect();
-        config.insert("chainId".into(), json!(self.chain_id));
-        config.insert("clique".into(), json!({"period": self.period_secs, "epoch": 30_000}));
-        config.insert("msnet".into(), json!({"finality": false, "zeroBaseFee": true}));
-        let mut signers = self.signers.clone();
-        signers.sort_unstable();
-        signers.dedup();
-        let extra =
-            [vec![0; 32], signers.iter().flat_map(|signer| signer.to_vec()).collect(), vec![0; 65]]
-                .concat();
-        let accounts: Map<String, Value> = alloc
-            .iter()
-            .map(|(address, account)| (format!("{address:#x}"), account_json(account)))
-            .collect();
-        let genesis = json!({
-            "config": config,
-            "nonce": "0x0",
-            "timestamp": format!("{:#x}", self.timestamp),
-            "extraData": Bytes::from(extra),
-            "gasLimit": format!("{:#x}", self.gas_limit),
-            "difficulty": "0x1",
-            "mixHash": B256::ZERO,
-            "coinbase": Address::ZERO,
-            "baseFeePerGas": "0x0",
-            "alloc": accounts,
-        });
-        let mut bytes = serde_json::to_vec_pretty(&genesis).expect("maps with text keys are JSON");
-        bytes.push(b'\n');
-        bytes
-    }
 }
 
 impl Founder {
@@ -305,26 +280,6 @@ fn system_accounts() -> BTreeMap<Address, GenesisAccount> {
         (HISTORY_STORAGE_ADDRESS, contract(HISTORY_STORAGE_CODE.clone())),
         (CREATE2_DEPLOYER, contract(CREATE2_DEPLOYER_CODE)),
     ])
-}
-
-fn account_json(account: &GenesisAccount) -> Value {
-    let mut json = json!({"balance": format!("{:#x}", account.balance)});
-    if account.nonce != 0 {
-        json["nonce"] = json!(format!("{:#x}", account.nonce));
-    }
-    if !account.code.is_empty() {
-        json["code"] = json!(account.code);
-    }
-    if !account.storage.is_empty() {
-        let word = |value: &U256| format!("{:#066x}", value);
-        json["storage"] = account
-            .storage
-            .iter()
-            .map(|(slot, value)| (word(slot), json!(word(value))))
-            .collect::<Map<_, _>>()
-            .into();
-    }
-    json
 }
 
 enum RoleRow<'a> {

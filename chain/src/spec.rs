@@ -54,6 +54,29 @@ pub struct Forks {
     pub osaka_time: Option<u64>,
 }
 
+impl Forks {
+    /// Every fork that this program knows, in force from block 0.
+    pub fn all_at_genesis() -> Self {
+        let start = Some(0);
+        Self {
+            homestead: start,
+            eip150: start,
+            eip155: start,
+            eip158: start,
+            byzantium: start,
+            constantinople: start,
+            petersburg: start,
+            istanbul: start,
+            berlin: start,
+            london: start,
+            shanghai_time: start,
+            cancun_time: start,
+            prague_time: start,
+            osaka_time: start,
+        }
+    }
+}
+
 /// The rules of one network, as its genesis states them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainSpec {
