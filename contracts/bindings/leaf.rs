@@ -211,56 +211,88 @@ mod tests {
     use super::*;
     use alloy_primitives::{b256, hex};
     use proptest::prelude::*;
+    use serde::Deserialize;
 
-    fn run<const N: usize>(first: u8) -> FixedBytes<N> {
-        FixedBytes::new(std::array::from_fn(|i| first + u8::try_from(i).expect("short runs")))
+    /// The vectors that the Solidity tests read too.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Vectors {
+        typehash: B256,
+        r#type: String,
+        content: Commitment,
+        summary: Commitment,
+        record: Record,
+        tree: TreeVector,
+    }
+
+    #[derive(Deserialize)]
+    struct Commitment {
+        tag: String,
+        nonce: B256,
+        data: String,
+        commitment: B256,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Record {
+        version: u16,
+        handle: Bytes16,
+        prev_handle: Bytes16,
+        kind: u16,
+        schema: u16,
+        format: u16,
+        quality_label: u32,
+        consent_epoch: u32,
+        salt: B256,
+        inner: B256,
+        leaf: B256,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct TreeVector {
+        size_log2: u8,
+        leaves: Vec<B256>,
+        root: B256,
+        index: u32,
+        proof: Vec<B256>,
+        wrong_indices: Vec<u32>,
+    }
+
+    fn vectors() -> Vectors {
+        let text = include_str!("../../test/vectors/contracts/leaf.json");
+        serde_json::from_str(text).expect("the shared vectors read")
     }
 
     fn record() -> RecordLeaf {
+        let Vectors { content, summary, record, .. } = vectors();
         RecordLeaf {
-            version: 1,
-            handle: run(0),
-            prevHandle: Bytes16::ZERO,
-            kind: 4,
-            schema: 1,
-            format: 1,
-            contentHash: commit(
-                "msnet/content/1",
-                run(0x20),
-                br#"{"id":"x","resourceType":"Patient"}"#,
-            ),
-            summaryHash: commit("msnet/summary/1", run(0x40), b"{}"),
-            qualityLabel: 0x5f64_5a50,
-            consentEpoch: 20454,
-            salt: run(0x60),
+            version: record.version,
+            handle: record.handle,
+            prevHandle: record.prev_handle,
+            kind: record.kind,
+            schema: record.schema,
+            format: record.format,
+            contentHash: commit(&content.tag, content.nonce, content.data.as_bytes()),
+            summaryHash: commit(&summary.tag, summary.nonce, summary.data.as_bytes()),
+            qualityLabel: record.quality_label,
+            consentEpoch: record.consent_epoch,
+            salt: record.salt,
         }
     }
 
     #[test]
     fn the_published_record_leaf() {
-        let leaf = record();
-        assert_eq!(
-            leaf.eip712_type_hash(),
-            b256!("c70ecdebf8dbcb20b6bbc514483a2d72fc08994721ed69545e6e9efb8e9c0995")
-        );
-        assert_eq!(
-            leaf.contentHash,
-            b256!("8677788427e82c98a3127648d3d64a6112851dff6b4af0e8ff6ea84ec346c11f")
-        );
-        assert_eq!(
-            leaf.summaryHash,
-            b256!("7fc572350d504bf1317eb747239ca98f3dd424bafafd9653f184419b121ba9e4")
-        );
+        let (want, leaf) = (vectors(), record());
+        assert_eq!(RecordLeaf::eip712_encode_type(), want.r#type);
+        assert_eq!(leaf.eip712_type_hash(), want.typehash);
+        assert_eq!(leaf.contentHash, want.content.commitment);
+        assert_eq!(leaf.summaryHash, want.summary.commitment);
         let bytes = preimage(&leaf);
         assert_eq!(bytes.len(), RECORD_PREIMAGE_BYTES);
-        assert_eq!(
-            keccak256(&bytes),
-            b256!("0d40548fbcd2b35636d59b5b6422d152038f5d209455ff9fdb61813df8912027")
-        );
-        assert_eq!(
-            leaf_hash(&leaf),
-            b256!("35982c763904273ba26221c7000899ed54452c652a130681cf5a849b29f24590")
-        );
+        assert_eq!(keccak256(&bytes), want.record.inner);
+        assert_eq!(leaf_hash(&leaf), want.record.leaf);
         assert_eq!(RecordLeaf::from_preimage(&bytes), Ok(leaf));
     }
 
@@ -277,33 +309,20 @@ mod tests {
 
     #[test]
     fn the_published_tree_proves_its_leaf_at_its_index_alone() {
-        let leaf = leaf_hash(&record());
-        let tree = Tree::new(&[
-            leaf,
-            B256::repeat_byte(0x11),
-            B256::repeat_byte(0x22),
-            B256::repeat_byte(0x33),
-        ])
-        .expect("four leaves");
-        assert_eq!(
-            tree.root(),
-            b256!("fb8308e2186b7affb013318c490967e00afeeb1af6643aa199cb0c91a51d545c")
-        );
-        let proof = tree.proof(0).expect("index 0");
-        assert_eq!(
-            proof,
-            [
-                B256::repeat_byte(0x11),
-                b256!("f3357627f4934d47fe409005b05c900777a6d97ec3788304e2d9c7b4d322cd4d")
-            ]
-        );
-        assert!(verify(tree.root(), 2, leaf, 0, &proof));
-        for index in 1..5 {
-            assert!(!verify(tree.root(), 2, leaf, index, &proof));
+        let TreeVector { size_log2, leaves, root, index, proof, wrong_indices } = vectors().tree;
+        let tree = Tree::new(&leaves).expect("a small tree");
+        let leaf = leaves[0];
+        assert_eq!((tree.root(), tree.size_log2()), (root, size_log2));
+        assert_eq!(tree.proof(0).as_ref(), Ok(&proof));
+        assert!(verify(root, size_log2, leaf, index, &proof));
+        assert!(!wrong_indices.is_empty());
+        for wrong in wrong_indices {
+            assert!(!verify(root, size_log2, leaf, wrong, &proof));
         }
-        assert!(!verify(tree.root(), 1, leaf, 0, &proof[..1]));
-        assert!(!verify(tree.root(), 1, keccak256([leaf, proof[0]].concat()), 0, &proof[..1]));
-        assert!(Tree::new(&[]).is_err() && tree.proof(4).is_err());
+        assert!(!verify(root, 1, leaf, index, &proof[..1]));
+        let inner = keccak256([leaf, proof[0]].concat());
+        assert!(!verify(root, 1, inner, 0, &proof[..1]));
+        assert!(Tree::new(&[]).is_err() && tree.proof(leaves.len()).is_err());
     }
 
     #[test]

@@ -44,62 +44,70 @@ pub fn digest<S: SolStruct>(document: &S, domain: &Eip712Domain) -> B256 {
 mod tests {
     use super::*;
     use crate::networks::{ACCESS_REGISTRY, DELIVERY_LEDGER};
-    use alloy_primitives::{FixedBytes, b256, keccak256};
+    use alloy_primitives::{FixedBytes, keccak256};
     use alloy_sol_types::SolValue;
+    use serde_json::Value;
 
-    fn request() -> AccessRequest {
+    /// The vectors that the Solidity tests read too.
+    fn vectors() -> Value {
+        let text = include_str!("../../test/vectors/contracts/typed_data.json");
+        serde_json::from_str(text).expect("the shared vectors read")
+    }
+
+    fn word<const N: usize>(value: &Value) -> FixedBytes<N> {
+        value.as_str().and_then(|text| text.parse().ok()).expect("hex of the right length")
+    }
+
+    fn number<T: TryFrom<u64>>(value: &Value) -> T {
+        value.as_u64().and_then(|number| T::try_from(number).ok()).expect("a number in range")
+    }
+
+    fn request(of: &Value) -> AccessRequest {
         AccessRequest {
-            requester: FixedBytes::repeat_byte(0xaa),
-            owner: FixedBytes::repeat_byte(0xbb),
-            dataset: FixedBytes::repeat_byte(0xdd),
-            purpose: 5,
-            duo: 0x40400,
-            mode: 1,
-            validFrom: 1_800_000_000,
-            validUntil: 1_831_536_000,
-            answerBy: 1_799_700_000,
-            deliverWithin: 259_200,
-            scopeHash: B256::repeat_byte(1),
-            termsHash: B256::repeat_byte(2),
-            renews: B256::ZERO,
-            salt: B256::repeat_byte(3),
+            requester: word(&of["requester"]),
+            owner: word(&of["owner"]),
+            dataset: word(&of["dataset"]),
+            purpose: number(&of["purpose"]),
+            duo: number(&of["duo"]),
+            mode: number(&of["mode"]),
+            validFrom: number(&of["validFrom"]),
+            validUntil: number(&of["validUntil"]),
+            answerBy: number(&of["answerBy"]),
+            deliverWithin: number(&of["deliverWithin"]),
+            scopeHash: word(&of["scopeHash"]),
+            termsHash: word(&of["termsHash"]),
+            renews: word(&of["renews"]),
+            salt: word(&of["salt"]),
         }
     }
 
     #[test]
     fn the_published_request_grant_and_delivery() {
-        let domain = domain("AccessRegistry", 1337, ACCESS_REGISTRY);
+        let want = vectors();
+        let contract = want["contract"].as_str().expect("a name");
+        let address = Address::from(word::<20>(&want["verifyingContract"]));
+        assert_eq!((contract, address), ("AccessRegistry", ACCESS_REGISTRY));
+        let domain = domain(contract, number(&want["chainId"]), address);
+        assert_eq!(domain.separator(), word::<32>(&want["domainSeparator"]));
+        let request = request(&want["accessRequest"]);
         assert_eq!(
-            domain.separator(),
-            b256!("72ab23ea3daa50d95ce8f68878170e6e5af4fb986f52815b6c2e8134e014c75a")
+            AccessRequest::eip712_encode_type(),
+            want["accessRequest"]["type"].as_str().expect("a type")
         );
-        assert_eq!(
-            request().eip712_hash_struct(),
-            b256!("beabc83d1fd9e68b2fcab03ffddf8de17c8d750ebe2ff9e7af137e9649284a23")
-        );
-        let grant_id = digest(&request(), &domain);
-        assert_eq!(
-            grant_id,
-            b256!("5b517b5d47d7aa6bc3a04d379bc0d542a07c858831858c79dbc57885d06f99fc")
-        );
-        assert_eq!(
-            keccak256((grant_id, 1_u32).abi_encode()),
-            b256!("986a9c9141218c3f732190866fc1fc123cfc938a66195a7a9f1c24d9517210c3")
-        );
+        assert_eq!(request.eip712_hash_struct(), word::<32>(&want["structHash"]));
+        let grant_id = digest(&request, &domain);
+        assert_eq!(grant_id, word::<32>(&want["grantId"]));
+        let delivery_id = keccak256((grant_id, number::<u32>(&want["seq"])).abi_encode());
+        assert_eq!(delivery_id, word::<32>(&want["deliveryId"]));
     }
 
     #[test]
     fn the_published_act() {
-        let revoke = Revoke {
-            grantId: B256::ZERO,
-            reasonCode: 0,
-            reasonHash: B256::ZERO,
-            nonce: Default::default(),
-            deadline: 0,
-        };
+        let act = &vectors()["act"];
+        assert_eq!(Revoke::eip712_encode_type(), act["type"].as_str().expect("a type"));
         assert_eq!(
-            revoke.eip712_type_hash(),
-            b256!("a84b2ecba8ee68ac3133e6dfdbd2a64f2f38734aa57ba80a57fa7631857687f0")
+            keccak256(Revoke::eip712_encode_type().as_bytes()),
+            word::<32>(&act["typehash"])
         );
     }
 
