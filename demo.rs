@@ -12,7 +12,7 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use alloy_primitives::{B256, FixedBytes};
@@ -124,15 +124,24 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let mut signals = Box::pin(crate::interrupted());
     let world = tokio::select! {
         world = World::start(scratch.path(), &args) => world?,
-        () = &mut signals => return Ok(()),
+        () = &mut signals => return interrupted(&args),
     };
     let outcome = tokio::select! {
         told = tell_all(&world, scratch.path(), &teller, &args) => told,
-        () = &mut signals => Ok(()),
+        () = &mut signals => interrupted(&args),
     };
     let stopped = tokio::time::timeout(STOP_WITHIN, world.stop()).await;
     outcome?;
     stopped.context("the demo did not stop in time; what it had announced is on disk")?
+}
+
+/// Ctrl-C is how a demo that stays up ends; a story that was to be told to its end did not hold.
+fn interrupted(args: &DemoArgs) -> Result<()> {
+    ensure!(
+        !args.once,
+        "interrupted before the story's end\n  do:  run it again; with --datadir it goes on where it stopped"
+    );
+    Ok(())
 }
 
 /// Tells what is not told yet, then stays up.
@@ -474,7 +483,8 @@ impl Scratch {
         match &args.datadir {
             Some(path) => Self { path: path.clone(), keep: true },
             None => {
-                let name = format!("msnet-demo-{}", std::process::id());
+                let begun = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+                let name = format!("msnet-demo-{}-{begun}", std::process::id());
                 Self { path: std::env::temp_dir().join(name), keep: false }
             }
         }

@@ -69,3 +69,11 @@ fn wallets_are_answered_while_it_is_up() {
     demo.interrupt();
     assert!(demo.wait().success());
 }
+
+#[test]
+fn an_interrupted_story_did_not_hold() {
+    let mut demo = Running::start(&["demo", "--once", "--json"]);
+    demo.line("the first step", |line| line.contains("\"step\":1"));
+    demo.interrupt();
+    assert_eq!(demo.wait().code(), Some(1));
+}
