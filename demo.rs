@@ -22,7 +22,7 @@ use edge::{
     access::request::{Code, Scope},
     error::EdgeError,
     ingest,
-    model::json::Value,
+    model::{Handle, json::Value},
     service::{
         owner::DatasetSpec,
         requester::{AccessAsk, Pulled},
@@ -112,6 +112,8 @@ struct Story {
     steps: Vec<Step>,
     dataset: Option<FixedBytes<16>>,
     grant: Option<B256>,
+    /// The value that step 5 alters, as it was, so that an interrupted story can put it back.
+    measured: Option<String>,
 }
 
 /// Runs the demo until it ends or Ctrl-C.
@@ -161,7 +163,7 @@ async fn tell_all(world: &World, folder: &Path, teller: &Teller, args: &DemoArgs
             2 => records_are_anchored(world, &mut story).await,
             3 => a_hit_is_found_and_asked_for(world, &mut story).await,
             4 => granted_delivered_proven(world, &story).await,
-            5 => an_altered_value_is_found_out(world, &story).await,
+            5 => an_altered_value_is_found_out(world, &mut story, folder).await,
             6 => a_revoked_grant_is_refused(world, &story).await,
             _ => the_chain_names_nobody(world, folder),
         };
@@ -298,44 +300,74 @@ async fn granted_delivered_proven(world: &World, story: &Story) -> Result<String
 
 /// Step 5: a value of North's is altered after anchoring and sealed again. South's check names the record, South complains,
 /// and the contract decides from the two roots alone. The alteration is taken back at the end.
-async fn an_altered_value_is_found_out(world: &World, story: &Story) -> Result<String> {
+async fn an_altered_value_is_found_out(
+    world: &World,
+    story: &mut Story,
+    folder: &Path,
+) -> Result<String> {
     let (dataset, grant) = (story.dataset.context("no dataset")?, story.grant.context("no grant")?);
-    let mut before = String::new();
-    let altered = world.north.alter_for_demo(&scope(world, dataset), |resource| {
-        measured_value(resource)
-            .map(|value| before = std::mem::replace(value, "4.2".into()))
-            .is_some()
-    })?;
-    let found_out = complain(world, grant).await;
+    let scope = scope(world, dataset);
+    let before = match &story.measured {
+        Some(value) => value.clone(),
+        None => {
+            let mut value = None;
+            // nothing is altered yet: the value is read and kept first
+            let _ = world.north.alter_for_demo(&scope, |resource| {
+                value = value.take().or_else(|| measured_value(resource).cloned());
+                false
+            });
+            let value = value.context("no record in scope holds a measured value")?;
+            story.measured = Some(value.clone());
+            story.save(folder)?;
+            value
+        }
+    };
+    let earlier = world.south.finish_complaint(world.north.institution()).await?;
+    let altered = set_measured(world, &scope, if earlier.is_some() { &before } else { "4.2" })?;
+    let found_out = match earlier {
+        Some(outcome) => Ok((None, outcome)),
+        None => complain(world, grant).await.map(|(pulled, outcome)| (Some(pulled), outcome)),
+    };
     world.north.undo_alteration(altered, |resource| {
         if let Some(value) = measured_value(resource) {
             *value = before;
         }
     })?;
     let (pulled, outcome) = found_out?;
-    let wrong: Vec<_> = pulled.records.iter().filter(|record| !record.ok).collect();
-    ensure!(
-        wrong.len() == 1 && wrong[0].handle == altered,
-        "another record than the altered one was named"
-    );
+    ensure!(!outcome.after.sanctions.is_empty(), "no sanction followed");
+    let found = match pulled {
+        Some(pulled) => {
+            let wrong: Vec<_> = pulled.records.iter().filter(|record| !record.ok).collect();
+            ensure!(
+                wrong.len() == 1 && wrong[0].handle == altered,
+                "another record than the altered one was named"
+            );
+            format!(
+                "{} {} does not prove ({})",
+                wrong[0].resource_type,
+                short(altered),
+                wrong[0].why
+            )
+        }
+        None => "what South had found before the story was interrupted does not prove".to_owned(),
+    };
+    let sanctions: Vec<_> = outcome.after.sanctions.iter().map(|sanction| sanction.level).collect();
     Ok(format!(
-        "{} {} does not prove ({}); the complaint was decided by rule in block {}: upheld, {}; North's score {} → {} of 10000, \
-         sanction: {}",
-        wrong[0].resource_type,
-        short(wrong[0].handle),
-        wrong[0].why,
-        outcome.closed.block_number,
+        "{found}; the complaint was decided by rule in block {}: upheld, {}; North's score {} → {} of 10000, sanction: {}",
+        outcome.closed_in,
         edge::supervision::severity_name(outcome.severity),
         outcome.before.lcb_bps,
         outcome.after.lcb_bps,
-        outcome
-            .after
-            .sanctions
-            .iter()
-            .map(|sanction| sanction.level)
-            .collect::<Vec<_>>()
-            .join(", ")
+        sanctions.join(", ")
     ))
+}
+
+/// Seals the first measured value in scope again with other digits, as an insider could.
+fn set_measured(world: &World, scope: &Scope, digits: &str) -> Result<Handle> {
+    let set = |resource: &mut Value| {
+        measured_value(resource).map(|value| *value = digits.to_owned()).is_some()
+    };
+    Ok(world.north.alter_for_demo(scope, set)?)
 }
 
 /// South pulls again, finds what does not prove, and files its complaint with the evidence.
@@ -351,7 +383,6 @@ async fn complain(
     );
     let outcome = world.south.file_complaint(pulled.delivery_id).await?;
     ensure!(outcome.after.lcb_bps < outcome.before.lcb_bps, "North's score did not fall");
-    ensure!(!outcome.after.sanctions.is_empty(), "no sanction followed");
     Ok((pulled, outcome))
 }
 

@@ -1,12 +1,10 @@
 //! From a delivery that does not prove to a decided case, and what it did to the owner's standing.
 
-use std::path::PathBuf;
-
 use alloy_primitives::B256;
 use alloy_sol_types::{SolCall, SolValue};
 use contracts::{
     abi::{Credibility, DeliveryLedger, Supervision},
-    codes::verdict,
+    codes::{complaint_kind, verdict},
     networks,
 };
 use serde::Serialize;
@@ -14,7 +12,7 @@ use serde::Serialize;
 use super::Edge;
 use crate::{
     error::EdgeError,
-    onchain::{At, InstId, submit::Sent},
+    onchain::{At, InstId, submit::Sent, tables::Case},
     supervision::{BadLeaf, case_id, evidence, hash_mismatch, level_name},
 };
 
@@ -44,41 +42,38 @@ pub struct SanctionView {
     pub case_id: B256,
 }
 
-/// A complaint from its proof to its end.
+/// A complaint that was decided, and what it did to the respondent.
 #[derive(Debug, Clone)]
 pub struct CaseOutcome {
     /// The case.
     pub case_id: B256,
     /// About whom.
     pub respondent: InstId,
-    /// Commitment to the evidence.
-    pub evidence_hash: B256,
-    /// Where the evidence lies.
-    pub evidence_file: PathBuf,
-    /// `proveBadLeaf`.
-    pub proven: Sent,
-    /// `file`.
-    pub filed: Sent,
-    /// `closeByRule`.
-    pub closed: Sent,
+    /// Block in which the rule decided it.
+    pub closed_in: u64,
     /// The rule's fault code.
     pub fault: u8,
     /// Ruling (`contracts.md` 2).
     pub ruling: u8,
     /// Severity.
     pub severity: u8,
-    /// The respondent before.
+    /// The respondent when this edge set out to have it decided.
     pub before: Standing,
-    /// And after.
+    /// And now.
     pub after: Standing,
 }
 
 impl Edge {
     /// Proves a record that contradicts its owner's root, files the complaint with its evidence, and has it closed by rule.
+    /// A case of this edge about the same delivery, left open by an interruption, is finished instead of filing another.
     ///
     /// # Errors
     /// [`EdgeError::Input`] if nothing in the delivery contradicts a root, [`EdgeError::Chain`] with a contract's refusal.
     pub async fn file_complaint(&self, delivery_id: B256) -> Result<CaseOutcome, EdgeError> {
+        let about_it = |case: &Case| case.subject == delivery_id && case.ruling.is_none();
+        if let Some(case_id) = self.own_content_case(about_it) {
+            return self.close_by_rule(case_id).await;
+        }
         let inner = &self.inner;
         let incoming = self.incoming(delivery_id)?;
         let index = incoming
@@ -96,7 +91,7 @@ impl Edge {
         let before = self.standing(incoming.owner).await?;
         let offer = &incoming.offer;
         let proof = BadLeaf::of(&offer.doc, &incoming.frames, index)?;
-        let proven = self.prove(&proof).await?;
+        self.prove(&proof).await?;
 
         let bundle = evidence::bad_leaf(
             &proof,
@@ -115,30 +110,71 @@ impl Edge {
             happened_at,
         )?;
         let case_id = case_id(&complaint, inner.chain.chain_id());
-        let evidence_file = bundle.keep(&inner.datadir.join("evidence"), case_id)?;
+        bundle.keep(&inner.datadir.join("evidence"), case_id)?;
         let data = [&Supervision::fileCall::SELECTOR[..], &complaint.abi_encode()].concat();
-        let filed = self.act(networks::SUPERVISION, data).await?;
-        let close = Supervision::closeByRuleCall { caseId: case_id };
-        let closed = self.act(networks::SUPERVISION, close.abi_encode()).await?;
+        self.act(networks::SUPERVISION, data).await?;
+        Ok(CaseOutcome { before, ..self.close_by_rule(case_id).await? })
+    }
 
-        let case = inner
-            .follower
-            .read(|tables| tables.cases.get(&case_id).cloned())
-            .ok_or_else(|| EdgeError::Chain(format!("case {case_id} is not in the logs")))?;
+    /// Finishes what this edge has begun about content of `owner`: an open case is closed by rule, a decided one is told as
+    /// it ended. `None` if it never complained about such a thing.
+    ///
+    /// # Errors
+    /// [`EdgeError::Chain`] with a contract's refusal.
+    pub async fn finish_complaint(&self, owner: InstId) -> Result<Option<CaseOutcome>, EdgeError> {
+        let open = |case: &Case| case.respondent == owner && case.ruling.is_none();
+        if let Some(case_id) = self.own_content_case(open) {
+            return self.close_by_rule(case_id).await.map(Some);
+        }
+        let Some(case_id) = self.own_content_case(|case| case.respondent == owner) else {
+            return Ok(None);
+        };
+        let standing = self.standing(owner).await?;
+        self.outcome(case_id, standing.clone(), standing).map(Some)
+    }
+
+    /// A complaint of this edge about delivered content.
+    fn own_content_case(&self, fits: impl Fn(&Case) -> bool) -> Option<B256> {
+        let own = self.inner.institution;
+        self.inner.follower.read(|tables| {
+            let mut cases = tables.cases.iter();
+            let found = cases.find(|(_, case)| {
+                case.complainant == own && case.kind == complaint_kind::HASH_MISMATCH && fits(case)
+            });
+            found.map(|(&case_id, _)| case_id)
+        })
+    }
+
+    async fn close_by_rule(&self, case_id: B256) -> Result<CaseOutcome, EdgeError> {
+        let case = self.case(case_id)?;
+        let before = self.standing(case.respondent).await?;
+        let close = Supervision::closeByRuleCall { caseId: case_id };
+        self.act(networks::SUPERVISION, close.abi_encode()).await?;
+        self.outcome(case_id, before, self.standing(case.respondent).await?)
+    }
+
+    fn outcome(
+        &self,
+        case_id: B256,
+        before: Standing,
+        after: Standing,
+    ) -> Result<CaseOutcome, EdgeError> {
+        let case = self.case(case_id)?;
         Ok(CaseOutcome {
             case_id,
-            respondent: incoming.owner,
-            evidence_hash: bundle.hash,
-            evidence_file,
-            proven,
-            filed,
-            closed,
+            respondent: case.respondent,
+            closed_in: case.steps.last().map_or(0, |step| step.block_number),
             fault: case.fault.unwrap_or(0),
             ruling: case.ruling.unwrap_or(0),
             severity: case.severity.unwrap_or(0),
             before,
-            after: self.standing(incoming.owner).await?,
+            after,
         })
+    }
+
+    fn case(&self, case_id: B256) -> Result<Case, EdgeError> {
+        let found = self.inner.follower.read(|tables| tables.cases.get(&case_id).cloned());
+        found.ok_or_else(|| EdgeError::Chain(format!("case {case_id} is not in the logs")))
     }
 
     async fn prove(&self, proof: &BadLeaf) -> Result<Sent, EdgeError> {
