@@ -114,6 +114,11 @@ impl SignerKey {
         Ok(signature)
     }
 
+    /// A copy of the secret number, for a key file.
+    pub(crate) fn secret_bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
     fn secret(&self) -> Result<SecretKey, NodeError> {
         SecretKey::from_byte_array(*self.0).map_err(|_| NodeError::InvalidKey)
     }

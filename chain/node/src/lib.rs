@@ -20,6 +20,7 @@ pub mod dev_accounts;
 pub mod error;
 pub mod events;
 pub mod handle;
+pub mod keystore;
 pub mod recover;
 pub mod sealer;
 pub mod service;
