@@ -145,6 +145,19 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// True if a file could not grow because the disk is full; it may succeed later.
+    pub fn is_disk_full(&self) -> bool {
+        let source = match self {
+            Self::Io { source, .. } => source,
+            Self::Db { source, .. } => match source.as_ref() {
+                redb::Error::Io(source) => source,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        source.kind() == std::io::ErrorKind::StorageFull
+    }
+
     /// True if a block of a stranger caused it, so that a peer's score may fall; false for our own
     /// faults (storage, configuration).
     pub const fn is_bad_block(&self) -> bool {

@@ -5,15 +5,19 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
     ops::Bound,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, StorageBackend, TableDefinition};
 
-use crate::error::ChainError;
+use crate::{
+    disk::{Disk, DiskFile, OpenMode, parent},
+    error::ChainError,
+    log::io_error,
+};
 
 /// Memory that redb may use for its pages, bytes; nine tenths of all reads end in layers above it.
 const REDB_CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -212,15 +216,45 @@ impl fmt::Debug for RedbKv {
     }
 }
 
+/// A file of ours as redb asks for one. The store's `LOCK` keeps other processes out.
+#[derive(Debug)]
+struct Backend(Arc<dyn DiskFile>);
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, bytes)
+    }
+}
+
 impl RedbKv {
     /// Opens the file, or makes it with all tables.
     ///
     /// # Errors
     /// [`ChainError::Db`] if the file is not redb's, is damaged or cannot be written.
-    pub fn open(path: &Path) -> Result<Self, ChainError> {
+    pub fn open(disk: &dyn Disk, path: &Path) -> Result<Self, ChainError> {
+        let file = disk
+            .open(path, OpenMode::Create)
+            .and_then(|file| disk.sync_folder(parent(path)).map(|()| file))
+            .map_err(|error| io_error("open", path, error))?;
         let database = Database::builder()
             .set_cache_size(REDB_CACHE_BYTES)
-            .create(path)
+            .create_with_backend(Backend(file))
             .map_err(|source| db_error("open", source))?;
         let kv = Self { database };
         kv.write(|transaction| {
@@ -326,6 +360,7 @@ fn db_error(doing: &'static str, source: impl Into<redb::Error>) -> ChainError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::{OsDisk, SimDisk};
 
     /// The suite that every kind passes.
     fn check(kv: &dyn Kv) {
@@ -378,10 +413,14 @@ mod tests {
     #[test]
     fn redb_passes_the_suite_and_keeps_what_was_committed() {
         let folder = tempfile::tempdir().unwrap();
+        let sim = SimDisk::new(1);
+        sim.create_dir_all(folder.path()).unwrap();
         let path = folder.path().join("state.redb");
-        check(&RedbKv::open(&path).unwrap());
-        let again = RedbKv::open(&path).unwrap().snapshot().unwrap();
-        assert_eq!(again.get(Table::Slots, &[2, 7]).unwrap(), Some(vec![5]));
+        for disk in [&OsDisk as &dyn Disk, &sim] {
+            check(&RedbKv::open(disk, &path).unwrap());
+            let again = RedbKv::open(disk, &path).unwrap().snapshot().unwrap();
+            assert_eq!(again.get(Table::Slots, &[2, 7]).unwrap(), Some(vec![5]));
+        }
     }
 
     #[test]

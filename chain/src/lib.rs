@@ -6,12 +6,13 @@
 //! In reading order: [`spec`] and [`genesis`] say which network this is; [`block`] names the parts of a block;
 //! [`clique`] and [`validate`] decide whether a header may follow its parent; [`executor`] runs a block on revm over
 //! [`state`]; [`fork_choice`] orders heads; [`blockchain`] is the one writer that joins them over [`log`], [`kv`] and
-//! [`store`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block.
+//! [`store`], all on a [`disk`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block.
 #![forbid(unsafe_code)]
 
 pub mod block;
 pub mod blockchain;
 pub mod clique;
+pub mod disk;
 pub mod error;
 pub mod executor;
 pub mod fork_choice;

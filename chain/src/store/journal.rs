@@ -3,18 +3,14 @@
 //! One seal per *parent*. One per height would be wrong: after a switch to a lower head the only eligible signer may have
 //! sealed that height elsewhere, and the chain would stall.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::{Seek as _, SeekFrom, Write as _},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use alloy_primitives::{Address, B256};
 
 use crate::{
+    disk::{Disk, parent},
     error::ChainError,
-    log::{frame_bytes, io_error, open_segment, sync_folder_of},
+    log::{Tail, frame_bytes, io_error, open_segment},
     store::schema::{SealFrame, decode, kind, with_kind},
 };
 
@@ -26,36 +22,29 @@ const KEPT_SEALS: usize = 4_096;
 pub struct Journal {
     /// (number, signer, parent) → what was sealed.
     seals: BTreeMap<(u64, Address, B256), SealFrame>,
-    file: Option<(PathBuf, std::fs::File)>,
-    is_poisoned: bool,
+    tail: Option<Tail>,
 }
 
 impl Journal {
     /// A journal without a file.
     pub const fn in_memory() -> Self {
-        Self { seals: BTreeMap::new(), file: None, is_poisoned: false }
+        Self { seals: BTreeMap::new(), tail: None }
     }
 
     /// Opens the journal, or starts one; a torn tail is cut off.
     ///
     /// # Errors
     /// [`ChainError::Corrupt`], [`ChainError::IncompatibleGenesis`], [`ChainError::Io`].
-    pub fn open(path: &Path, genesis: B256) -> Result<Self, ChainError> {
+    pub fn open(disk: &dyn Disk, path: &Path, genesis: B256) -> Result<Self, ChainError> {
         let mut journal = Self::in_memory();
-        let end = open_segment(path, genesis, 0, true, &mut |_, payload| {
+        let end = open_segment(disk, path, genesis, 0, true, &mut |_, payload| {
             if let Some((&kind::SEAL, bytes)) = payload.split_first() {
                 journal.remember(decode("seal frame", bytes)?);
             }
             Ok(())
         })?;
-        let open = || {
-            let mut file = OpenOptions::new().write(true).open(path)?;
-            file.seek(SeekFrom::Start(end))?;
-            sync_folder_of(path)?;
-            Ok(file)
-        };
-        let file = open().map_err(|error| io_error("open", path, error))?;
-        journal.file = Some((path.to_owned(), file));
+        disk.sync_folder(parent(path)).map_err(|error| io_error("sync", parent(path), error))?;
+        journal.tail = Some(Tail::open(disk, path, end)?);
         Ok(journal)
     }
 
@@ -77,15 +66,8 @@ impl Journal {
             }
             None => {}
         }
-        if let Some((path, file)) = &mut self.file {
-            let failed = |error| io_error("append to", path, error);
-            if self.is_poisoned {
-                return Err(failed(std::io::Error::other("an earlier write failed; restart")));
-            }
-            let frame = frame_bytes(&with_kind(kind::SEAL, &seal));
-            let written = file.write_all(&frame).and_then(|()| file.sync_data());
-            self.is_poisoned = written.is_err();
-            written.map_err(failed)?;
+        if let Some(tail) = &mut self.tail {
+            tail.append(&frame_bytes(&with_kind(kind::SEAL, &seal)))?;
         }
         self.remember(seal);
         Ok(())
@@ -102,6 +84,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     fn seal(number: u64, parent: u8, block: u8) -> SealFrame {
         SealFrame {
@@ -118,7 +101,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signer.journal");
         let genesis = B256::repeat_byte(9);
-        let mut journal = Journal::open(&path, genesis).unwrap();
+        let mut journal = Journal::open(&OsDisk, &path, genesis).unwrap();
         journal.record(seal(5, 4, 50)).unwrap();
         journal.record(seal(5, 3, 51)).unwrap();
         drop(journal);
@@ -126,7 +109,7 @@ mod tests {
         bytes.extend_from_slice(&[1, 2, 3]);
         std::fs::write(&path, bytes).unwrap();
 
-        let mut journal = Journal::open(&path, genesis).unwrap();
+        let mut journal = Journal::open(&OsDisk, &path, genesis).unwrap();
         assert_eq!(
             journal.sealed_on(Address::repeat_byte(1), 5, B256::repeat_byte(3)),
             Some(&seal(5, 3, 51))
@@ -134,6 +117,6 @@ mod tests {
         journal.record(seal(5, 4, 50)).unwrap();
         let error = journal.record(seal(5, 4, 52)).unwrap_err();
         assert!(matches!(error, ChainError::AlreadySealed { .. }), "{error}");
-        assert!(Journal::open(&path, B256::ZERO).is_err());
+        assert!(Journal::open(&OsDisk, &path, B256::ZERO).is_err());
     }
 }

@@ -10,7 +10,7 @@ pub mod snapshots;
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions, TryLockError},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -29,10 +29,11 @@ use self::{
 use crate::{
     block::{Header, Receipt, RecoveredBlock},
     clique::Snapshot,
+    disk::{Disk, DiskLock, OsDisk},
     error::ChainError,
     genesis::{Genesis, GenesisAccount},
     kv::{Batch, Kv, MemoryKv, RedbKv, Table},
-    log::{Log, Position, SEGMENT_HEADER_BYTES, io_error, sync_folder_of},
+    log::{Log, Position, SEGMENT_HEADER_BYTES, io_error},
     spec::CliqueConfig,
     state::{
         Account, Diff, Layer,
@@ -42,12 +43,14 @@ use crate::{
 };
 
 /// Where a chain is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Storage {
     /// Nowhere: gone when the process ends.
     Memory,
-    /// In this folder, usually `<datadir>/msnet`.
+    /// In this folder of the machine's file system, usually `<datadir>/msnet`.
     Dir(PathBuf),
+    /// In this folder of that disk.
+    Disk(Arc<dyn Disk>, PathBuf),
 }
 
 /// A frame of the block log, as replay sees it.
@@ -93,7 +96,7 @@ pub struct Store {
     pub journal: Journal,
     flushed: Flushed,
     cache: DiffCache,
-    _lock: Option<File>,
+    _lock: Option<Box<dyn DiskLock>>,
 }
 
 impl Store {
@@ -107,30 +110,36 @@ impl Store {
         genesis: &Genesis,
     ) -> Result<(Self, Vec<LogRecord>), ChainError> {
         let hash = genesis.hash();
-        let Storage::Dir(folder) = storage else {
-            let kv = Box::new(MemoryKv::default());
-            let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
-            let (log, diffs) = (Log::in_memory(), Log::in_memory());
-            let journal = Journal::in_memory();
-            let cache = DiffCache::default();
-            return Ok((Self { kv, log, diffs, journal, flushed, cache, _lock: None }, Vec::new()));
+        let (disk, folder): (Arc<dyn Disk>, _) = match storage {
+            Storage::Memory => return Ok((Self::in_memory(genesis)?, Vec::new())),
+            Storage::Dir(folder) => (Arc::new(OsDisk), folder),
+            Storage::Disk(disk, folder) => (disk.clone(), folder),
         };
-        fs::create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
-        let lock = take_lock(&folder.join("LOCK"))?;
-        check_format(&folder.join("FORMAT"))?;
-        let kv = Box::new(RedbKv::open(&folder.join("state.redb"))?);
+        disk.create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
+        let lock = take_lock(disk.as_ref(), &folder.join("LOCK"))?;
+        check_format(disk.as_ref(), &folder.join("FORMAT"))?;
+        let kv = Box::new(RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?);
         let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
-        let log = Log::open(&folder.join("blocks"), hash, log_from, &mut |position, payload| {
-            records.push(read_record(position, payload)?);
-            Ok(())
-        })?;
+        let log =
+            Log::open(&disk, &folder.join("blocks"), hash, log_from, &mut |position, payload| {
+                records.push(read_record(position, payload)?);
+                Ok(())
+            })?;
         let diffs_from = (flushed.diff_segment, flushed.diff_offset);
-        let diffs = Log::open(&folder.join("diffs"), hash, diffs_from, &mut |_, _| Ok(()))?;
-        let journal = Journal::open(&folder.join("signer.journal"), hash)?;
+        let diffs = Log::open(&disk, &folder.join("diffs"), hash, diffs_from, &mut |_, _| Ok(()))?;
+        let journal = Journal::open(disk.as_ref(), &folder.join("signer.journal"), hash)?;
         let cache = DiffCache::default();
         Ok((Self { kv, log, diffs, journal, flushed, cache, _lock: Some(lock) }, records))
+    }
+
+    fn in_memory(genesis: &Genesis) -> Result<Self, ChainError> {
+        let kv = Box::new(MemoryKv::default());
+        let flushed = prepare_tables(kv.as_ref(), genesis, genesis.hash())?;
+        let (log, diffs) = (Log::in_memory(), Log::in_memory());
+        let (journal, cache) = (Journal::in_memory(), DiffCache::default());
+        Ok(Self { kv, log, diffs, journal, flushed, cache, _lock: None })
     }
 
     /// The block that the tables stand at.
@@ -314,30 +323,24 @@ impl Store {
     }
 }
 
-fn take_lock(path: &Path) -> Result<File, ChainError> {
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = open.map_err(|error| io_error("open", path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ChainError::DatadirInUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io_error("lock", path, error)),
-    }
+fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskLock>, ChainError> {
+    disk.lock(path).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => ChainError::DatadirInUse { path: path.to_owned() },
+        _ => io_error("lock", path, error),
+    })
 }
 
-fn check_format(path: &Path) -> Result<(), ChainError> {
-    match fs::read_to_string(path) {
-        Ok(text) if text.trim_end() == FORMAT_LINE => Ok(()),
-        Ok(text) => {
+fn check_format(disk: &dyn Disk, path: &Path) -> Result<(), ChainError> {
+    match disk.read(path) {
+        Ok(bytes) if bytes.trim_ascii_end() == FORMAT_LINE.as_bytes() => Ok(()),
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
             let have = text.lines().next().unwrap_or_default().chars().take(40).collect();
             Err(ChainError::UnknownFormat { path: path.to_owned(), have })
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let write = || {
-                fs::write(path, format!("{FORMAT_LINE}\n"))?;
-                File::open(path)?.sync_all()?;
-                sync_folder_of(path)
-            };
-            write().map_err(|error| io_error("write", path, error))
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let line = format!("{FORMAT_LINE}\n");
+            disk.replace(path, line.as_bytes()).map_err(|error| io_error("write", path, error))
         }
         Err(error) => Err(io_error("read", path, error)),
     }

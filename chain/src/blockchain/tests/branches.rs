@@ -46,7 +46,7 @@ fn a_reorganisation_below_the_flushed_block_and_back_is_identity() {
         assert_eq!(after[..before.len()], before);
         assert!(chain.reader().transaction(tx_of(&light_blocks)).unwrap().is_some());
         drop(chain);
-        if storage != Storage::Memory {
+        if !matches!(storage, Storage::Memory) {
             assert_eq!(net.open(storage).reader().head().hash(), light.reader().head().hash());
         }
     }

@@ -98,7 +98,7 @@ fn geths_chain_with_all_its_branches_ends_at_geths_head() {
         assert_eq!(chain.reader().head().hash(), head);
         check_against_facts(&chain.reader());
         drop(chain);
-        if storage != Storage::Memory {
+        if !matches!(storage, Storage::Memory) {
             let chain = Blockchain::open(&genesis, storage).unwrap();
             assert_eq!(chain.reader().head().hash(), head);
             check_against_facts(&chain.reader());
