@@ -7,7 +7,7 @@
 //! [`clique`] and [`validate`] decide whether a header may follow its parent; [`executor`] runs a block on revm over
 //! [`state`]; [`fork_choice`] orders heads; [`blockchain`] is the one writer that joins them over [`log`], [`kv`] and
 //! [`store`], all on a [`disk`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod block;
 pub mod blockchain;
