@@ -25,3 +25,9 @@ pub mod spec;
 pub mod state;
 pub mod store;
 pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod planted;
+#[cfg(test)]
+#[path = "../../test/sim/mod.rs"]
+mod sim;
