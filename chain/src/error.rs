@@ -18,6 +18,17 @@ pub enum ChainError {
     /// A header or a body broke a rule that holds under any engine.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// A replayed block broke a rule of Ethereum's that no network of ours has.
+    #[error(transparent)]
+    Replay(#[from] crate::replay::ReplayError),
+    /// The store holds a chain under other rules.
+    #[error("the store was made by the engine {have}, this start asked for {new}")]
+    OtherEngine {
+        /// What the store says.
+        have: String,
+        /// What the start asked for.
+        new: &'static str,
+    },
     /// Foreign bytes are not the RLP of what they should be.
     #[error("cannot decode {what}: {source}")]
     Decode {
@@ -165,6 +176,7 @@ impl ChainError {
             self,
             Self::Clique(_)
                 | Self::Block(_)
+                | Self::Replay(_)
                 | Self::Decode { .. }
                 | Self::InvalidSender { .. }
                 | Self::Execution(_)

@@ -12,9 +12,10 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::{Receipt, RecoveredBlock, SealedHeader},
-    clique::{Snapshot, seal::recover_signer},
+    clique::Snapshot,
     error::ChainError,
     executor::call::{BlockOverrides, CallOutcome, CallRequest, StateOverrides, call},
+    replay::Rules,
     spec::ChainSpec,
     state::{
         Layer, StateDb,
@@ -81,17 +82,23 @@ pub(crate) struct View {
     /// Blocks that were canonical and are not any more, until the next flush.
     aside: HashMap<B256, Arc<ExecutedBlock>>,
     shelf: Shelf,
+    rules: Rules,
 }
 
 impl View {
     /// The chain up to the flushed block.
-    pub(crate) fn flushed(genesis: Arc<ExecutedBlock>, shelf: Shelf) -> Result<Self, ChainError> {
+    pub(crate) fn flushed(
+        genesis: Arc<ExecutedBlock>,
+        shelf: Shelf,
+        rules: Rules,
+    ) -> Result<Self, ChainError> {
         let mut view = Self {
             head: genesis.clone(),
             genesis,
             recent: Vec::new(),
             aside: HashMap::new(),
             shelf,
+            rules,
         };
         let hash = view.shelf.flushed().hash;
         view.head = view.block_by_hash(hash)?.ok_or_else(|| ChainError::Corrupt {
@@ -107,6 +114,10 @@ impl View {
 
     pub(crate) fn recent(&self) -> &[Arc<Recent>] {
         &self.recent
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     pub(crate) const fn shelf(&self) -> &Shelf {
@@ -206,7 +217,7 @@ impl View {
 
     fn load(&self, stored: StoredBlock) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
         let Some(receipts) = self.shelf.receipts(&stored)? else { return Ok(None) };
-        let signer = recover_signer(stored.block.header())?;
+        let signer = self.rules.author(stored.block.header())?;
         let StoredBlock { block, total_difficulty, .. } = stored;
         Ok(Some(Arc::new(ExecutedBlock { block, receipts, total_difficulty, signer })))
     }

@@ -99,6 +99,19 @@ impl Overlay {
         Ok(())
     }
 
+    /// Takes an account away that holds nothing (EIP-161).
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn clear_if_empty(&mut self, address: Address) -> Result<(), ChainError> {
+        let Some(account) = self.account(address)? else { return Ok(()) };
+        if account.nonce == 0 && account.balance.is_zero() && account.code_hash == KECCAK256_EMPTY {
+            self.wipe_storage(address);
+            self.accounts.insert(address, None);
+        }
+        Ok(())
+    }
+
     /// Sets one slot.
     pub fn set_slot(&mut self, address: Address, slot: U256, value: U256) {
         self.slots.insert((address, slot), value);

@@ -147,6 +147,25 @@ impl Store {
         self.flushed
     }
 
+    /// Checks that the store was made under the same rules; a new one remembers them, one without the note is Clique's.
+    ///
+    /// # Errors
+    /// [`ChainError::OtherEngine`]; [`ChainError::Db`].
+    pub fn check_engine(&mut self, engine: &'static str) -> Result<(), ChainError> {
+        let noted = self.kv.snapshot()?.get(Table::Meta, meta::ENGINE)?;
+        let have = match noted {
+            Some(have) => String::from_utf8_lossy(&have).into_owned(),
+            None if self.flushed.number > 0 => "clique".to_owned(),
+            None => {
+                let mut batch = Batch::default();
+                batch.put(Table::Meta, meta::ENGINE, engine.as_bytes());
+                self.kv.commit(batch)?;
+                return Ok(());
+            }
+        };
+        if have == engine { Ok(()) } else { Err(ChainError::OtherEngine { have, new: engine }) }
+    }
+
     /// Reads of the tables as they are now.
     ///
     /// # Errors
