@@ -30,7 +30,7 @@ mod sstore;
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::transaction::SignerRecoverable as _;
-use alloy_eips::eip7840::BlobParams;
+pub use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, U256, address};
 use revm::primitives::hardfork::SpecId;
 
