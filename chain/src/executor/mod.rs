@@ -166,7 +166,11 @@ impl BlockExecutor {
         if let Rules::Replay(replay) = rules {
             replay.adjust(spec, header, &mut cfg, &mut block);
         }
-        let evm = env::new_evm(Overlay::new(parent), cfg, block);
+        let mut overlay = Overlay::new(parent);
+        if matches!(rules, Rules::Replay(_)) {
+            overlay = overlay.with_storage_collision();
+        }
+        let evm = env::new_evm(overlay, cfg, block);
         let takes_blobs = matches!(rules, Rules::Replay(_));
         let receipts = Vec::new();
         let mut executor = Self { evm, spec_id, trie, receipts, gas_used: 0, takes_blobs };

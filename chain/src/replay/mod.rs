@@ -46,7 +46,7 @@ use crate::{
 
 /// The deposit contract of Ethereum's main network (EIP-6110).
 pub const MAINNET_DEPOSIT_CONTRACT: Address =
-    address!("0x00000000219ab540356cBB839Cbd0D303d7705Fa");
+    address!("0x00000000219ab540356cBB839Cbe05303d7705Fa");
 
 /// Which consensus a chain follows; a store remembers it.
 #[derive(Debug, Clone, Default)]

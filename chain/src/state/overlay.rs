@@ -31,6 +31,7 @@ pub struct Overlay {
     /// Accounts whose storage was dropped as a whole: what `slots` does not hold is zero.
     wiped: AddressSet,
     code: B256Map<Bytecode>,
+    storage_collides: bool,
 }
 
 impl Overlay {
@@ -44,7 +45,16 @@ impl Overlay {
             slots: HashMap::default(),
             wiped: AddressSet::default(),
             code: B256Map::default(),
+            storage_collides: false,
         }
+    }
+
+    /// Refuses to create a contract at an address that has storage and nothing else (EIP-7610). geth v1.13.15 creates it,
+    /// so only replays ask for this; such accounts come from a genesis alone.
+    #[must_use]
+    pub const fn with_storage_collision(mut self) -> Self {
+        self.storage_collides = true;
+        self
     }
 
     /// The state below.
@@ -209,7 +219,17 @@ impl Database for Overlay {
     type Error = ChainError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ChainError> {
-        Ok(self.account(address)?.as_ref().map(account_info))
+        let Some(account) = self.account(address)? else { return Ok(None) };
+        let mut info = account_info(&account);
+        let has_storage_alone = account.nonce == 0
+            && account.code_hash == KECCAK256_EMPTY
+            && account.storage_root != EMPTY_ROOT_HASH;
+        if self.storage_collides && has_storage_alone {
+            // revm takes the zero hash for no code, but not for a free address
+            info.code_hash = B256::ZERO;
+            info.code = Some(Bytecode::default());
+        }
+        Ok(Some(info))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ChainError> {
