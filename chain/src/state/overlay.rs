@@ -4,7 +4,7 @@
 
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256,
-    map::{AddressMap, AddressSet, B256Map, HashMap},
+    map::{AddressMap, AddressSet, B256Map, HashMap, HashSet},
 };
 use alloy_trie::EMPTY_ROOT_HASH;
 use revm::{
@@ -30,7 +30,18 @@ pub struct Overlay {
     slots: HashMap<SlotKey, U256>,
     /// Accounts whose storage was dropped as a whole: what `slots` does not hold is zero.
     wiped: AddressSet,
+    /// Code that the block brings in.
     code: B256Map<Bytecode>,
+    /// Code of before the block, in revm's form, which is costly to make.
+    read_code: B256Map<Bytecode>,
+    /// What was written since the last part was taken, once parts are taken at all.
+    fresh: Option<Fresh>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Fresh {
+    accounts: AddressSet,
+    slots: HashSet<SlotKey>,
 }
 
 impl Overlay {
@@ -44,6 +55,8 @@ impl Overlay {
             slots: HashMap::default(),
             wiped: AddressSet::default(),
             code: B256Map::default(),
+            read_code: B256Map::default(),
+            fresh: None,
         }
     }
 
@@ -110,6 +123,28 @@ impl Overlay {
         self.wiped.insert(address);
     }
 
+    /// What was written since the last part was taken, old beside new: the old values are the parent's, always. Storage that
+    /// was dropped as a whole comes with the block's end.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Changes, ChainError> {
+        let fresh = self.fresh.replace(Fresh::default()).unwrap_or_else(|| Fresh {
+            accounts: self.accounts.keys().copied().collect(),
+            slots: self.slots.keys().copied().collect(),
+        });
+        let mut part = Changes::default();
+        for (address, slot) in fresh.slots {
+            let (old, new) = (self.parent_slot(address, slot)?, self.slot(address, slot)?);
+            part.slots.insert((address, slot), Change { old, new });
+        }
+        for address in fresh.accounts {
+            let (old, new) = (self.parent_account(address)?, self.account(address)?);
+            part.accounts.insert(address, Change { old, new });
+        }
+        Ok(part)
+    }
+
     /// What was written, old beside new, without what ended as it began. Storage roots are the parent's: the caller
     /// computes them.
     ///
@@ -162,6 +197,10 @@ impl Overlay {
         if !touched.is_touched() {
             return;
         }
+        if let Some(fresh) = &mut self.fresh {
+            fresh.accounts.insert(address);
+            fresh.slots.extend(touched.changed_storage_slots().map(|(&slot, _)| (address, slot)));
+        }
         if touched.is_selfdestructed() {
             self.wipe_storage(address);
             self.accounts.insert(address, None);
@@ -203,7 +242,11 @@ impl Database for Overlay {
         if let Some(code) = self.code.get(&code_hash) {
             return Ok(code.clone());
         }
+        if let Some(code) = self.read_code.get(&code_hash) {
+            return Ok(code.clone());
+        }
         let code = bytecode(self.parent.code(code_hash)?);
+        self.read_code.insert(code_hash, code.clone());
         Ok(code)
     }
 
