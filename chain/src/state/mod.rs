@@ -11,6 +11,8 @@
 //! nothing is read from them, they give roots and proofs.
 
 mod arena;
+pub mod cache;
+pub mod code;
 pub mod diff;
 pub mod flat;
 mod hashing;
@@ -29,7 +31,9 @@ use revm::{
     DatabaseRef, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo,
 };
 
+use self::code::bytecode_of;
 pub use self::{
+    code::bytecode,
     diff::{Change, Changes, Diff, History},
     flat::{Account, Flat},
     layers::{Layer, Layers},
@@ -181,6 +185,14 @@ impl StateDb {
         })
     }
 
+    /// The code with this hash in revm's form.
+    ///
+    /// # Errors
+    /// As [`Self::code`].
+    pub fn bytecode(&self, hash: B256) -> Result<Bytecode, ChainError> {
+        bytecode_of(hash, || self.code(hash))
+    }
+
     /// Hash of canonical block `number`, if it is not above this state's block.
     ///
     /// # Errors
@@ -209,11 +221,6 @@ pub fn account_info(account: &Account) -> AccountInfo {
     }
 }
 
-/// revm's form of code. Code of before London may start with 0xEF without being a delegation.
-pub fn bytecode(code: Bytes) -> Bytecode {
-    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
-}
-
 impl DatabaseRef for StateDb {
     type Error = ChainError;
 
@@ -222,7 +229,7 @@ impl DatabaseRef for StateDb {
     }
 
     fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, ChainError> {
-        Ok(bytecode(self.code(code_hash)?))
+        self.bytecode(code_hash)
     }
 
     fn storage_ref(&self, address: Address, index: U256) -> Result<U256, ChainError> {

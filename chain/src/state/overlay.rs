@@ -32,8 +32,6 @@ pub struct Overlay {
     wiped: AddressSet,
     /// Code that the block brings in.
     code: B256Map<Bytecode>,
-    /// Code of before the block, in revm's form, which is costly to make.
-    read_code: B256Map<Bytecode>,
     /// What was written since the last part was taken, once parts are taken at all.
     fresh: Option<Fresh>,
 }
@@ -55,7 +53,6 @@ impl Overlay {
             slots: HashMap::default(),
             wiped: AddressSet::default(),
             code: B256Map::default(),
-            read_code: B256Map::default(),
             fresh: None,
         }
     }
@@ -242,12 +239,7 @@ impl Database for Overlay {
         if let Some(code) = self.code.get(&code_hash) {
             return Ok(code.clone());
         }
-        if let Some(code) = self.read_code.get(&code_hash) {
-            return Ok(code.clone());
-        }
-        let code = bytecode(self.parent.code(code_hash)?);
-        self.read_code.insert(code_hash, code.clone());
-        Ok(code)
+        self.parent.bytecode(code_hash)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ChainError> {
