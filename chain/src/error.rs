@@ -104,6 +104,9 @@ pub enum ChainError {
         /// Genesis hash that the start asked for.
         new: alloy_primitives::B256,
     },
+    /// A proof for a block that lies too far back: more than 1,024 blocks, or 400,000 changes.
+    #[error("distance to target block exceeds maximum proof window")]
+    ProofWindow,
     /// A question about a block that this chain does not have, or has not run.
     #[error("block {block} is not known or has no state")]
     UnknownBlock {

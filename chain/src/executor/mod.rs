@@ -114,9 +114,32 @@ pub struct BlockExecutor {
     pub(crate) evm: Evm,
     pub(crate) spec_id: SpecId,
     trie: Arc<Mutex<StateTrie>>,
+    /// The trie's name for this block, once a part of its changes was taken.
+    stage: Option<u64>,
     pub(crate) receipts: Vec<Receipt>,
     gas_used: u64,
     takes_blobs: bool,
+}
+
+/// What some transactions of an open block changed, on its way to the trie; any thread may bring it there.
+#[derive(Debug)]
+pub struct Part {
+    trie: Arc<Mutex<StateTrie>>,
+    stage: u64,
+    parent: StateDb,
+    changes: Changes,
+}
+
+impl Part {
+    /// Applies and hashes the changes, so that less is left to do when the block closes. Nothing depends on it: a part that
+    /// comes late, or never, costs time alone.
+    ///
+    /// # Errors
+    /// What the store says if a storage trie cannot be loaded.
+    pub fn apply(&self) -> Result<(), ChainError> {
+        let mut trie = self.trie.lock().unwrap_or_else(PoisonError::into_inner);
+        trie.stage(self.stage, &self.parent, &self.changes)
+    }
 }
 
 impl std::fmt::Debug for BlockExecutor {
@@ -173,7 +196,8 @@ impl BlockExecutor {
         let evm = env::new_evm(overlay, cfg, block);
         let takes_blobs = matches!(rules, Rules::Replay(_));
         let receipts = Vec::new();
-        let mut executor = Self { evm, spec_id, trie, receipts, gas_used: 0, takes_blobs };
+        let stage = None;
+        let mut executor = Self { evm, spec_id, trie, stage, receipts, gas_used: 0, takes_blobs };
         match rules {
             Rules::Clique if spec_id.is_enabled_in(SpecId::PRAGUE) => {
                 executor.call_system(HISTORY_STORAGE_ADDRESS, header.parent_hash.into())?;
@@ -231,17 +255,34 @@ impl BlockExecutor {
         Ok(self.receipts.last().expect("pushed the line before"))
     }
 
+    /// What the transactions since the last part changed. Applying it beside the next transactions leaves little for
+    /// [`Self::finish`].
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Part, ChainError> {
+        let stage = *self.stage.get_or_insert_with(|| {
+            self.trie.lock().unwrap_or_else(PoisonError::into_inner).open_stage()
+        });
+        let overlay = self.evm.ctx.db_mut();
+        let (changes, parent) = (overlay.take_part()?, overlay.parent().clone());
+        Ok(Part { trie: self.trie.clone(), stage, parent, changes })
+    }
+
     /// Ends the block and computes the state root.
     ///
     /// # Errors
     /// What the store says if it fails.
     pub fn finish(self) -> Result<Executed, ChainError> {
-        let Self { evm, trie, receipts, gas_used, .. } = self;
+        let Self { evm, trie, stage, receipts, gas_used, .. } = self;
         let overlay = evm.ctx.journaled_state.database;
         let parent = overlay.parent().clone();
         let mut changes = overlay.into_changes()?;
         let mut trie = trie.lock().unwrap_or_else(PoisonError::into_inner);
-        let state_root = trie.root_after(&parent, &mut changes)?;
+        let state_root = match stage {
+            Some(stage) => trie.root_of_stage(stage, &parent, &mut changes)?,
+            None => trie.root_after(&parent, &mut changes)?,
+        };
         Ok(Executed { receipts, changes, state_root, gas_used })
     }
 

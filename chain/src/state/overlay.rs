@@ -4,7 +4,7 @@
 
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256,
-    map::{AddressMap, AddressSet, B256Map, HashMap},
+    map::{AddressMap, AddressSet, B256Map, HashMap, HashSet},
 };
 use alloy_trie::EMPTY_ROOT_HASH;
 use revm::{
@@ -30,8 +30,17 @@ pub struct Overlay {
     slots: HashMap<SlotKey, U256>,
     /// Accounts whose storage was dropped as a whole: what `slots` does not hold is zero.
     wiped: AddressSet,
+    /// Code that the block brings in.
     code: B256Map<Bytecode>,
     storage_collides: bool,
+    /// What was written since the last part was taken, once parts are taken at all.
+    fresh: Option<Fresh>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Fresh {
+    accounts: AddressSet,
+    slots: HashSet<SlotKey>,
 }
 
 impl Overlay {
@@ -46,6 +55,7 @@ impl Overlay {
             wiped: AddressSet::default(),
             code: B256Map::default(),
             storage_collides: false,
+            fresh: None,
         }
     }
 
@@ -133,6 +143,28 @@ impl Overlay {
         self.wiped.insert(address);
     }
 
+    /// What was written since the last part was taken, old beside new: the old values are the parent's, always. Storage that
+    /// was dropped as a whole comes with the block's end.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Changes, ChainError> {
+        let fresh = self.fresh.replace(Fresh::default()).unwrap_or_else(|| Fresh {
+            accounts: self.accounts.keys().copied().collect(),
+            slots: self.slots.keys().copied().collect(),
+        });
+        let mut part = Changes::default();
+        for (address, slot) in fresh.slots {
+            let (old, new) = (self.parent_slot(address, slot)?, self.slot(address, slot)?);
+            part.slots.insert((address, slot), Change { old, new });
+        }
+        for address in fresh.accounts {
+            let (old, new) = (self.parent_account(address)?, self.account(address)?);
+            part.accounts.insert(address, Change { old, new });
+        }
+        Ok(part)
+    }
+
     /// What was written, old beside new, without what ended as it began. Storage roots are the parent's: the caller
     /// computes them.
     ///
@@ -185,6 +217,10 @@ impl Overlay {
         if !touched.is_touched() {
             return;
         }
+        if let Some(fresh) = &mut self.fresh {
+            fresh.accounts.insert(address);
+            fresh.slots.extend(touched.changed_storage_slots().map(|(&slot, _)| (address, slot)));
+        }
         if touched.is_selfdestructed() {
             self.wipe_storage(address);
             self.accounts.insert(address, None);
@@ -236,8 +272,7 @@ impl Database for Overlay {
         if let Some(code) = self.code.get(&code_hash) {
             return Ok(code.clone());
         }
-        let code = bytecode(self.parent.code(code_hash)?);
-        Ok(code)
+        self.parent.bytecode(code_hash)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ChainError> {

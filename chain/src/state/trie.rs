@@ -166,6 +166,16 @@ impl<V: Value> Trie<V> {
         nodes
     }
 
+    /// The keys with one first nibble.
+    pub(crate) fn subtrie(&self, index: usize) -> &Subtrie<V> {
+        &self.subtries[index]
+    }
+
+    /// Replaces the keys with one first nibble.
+    pub(crate) fn put(&mut self, index: usize, subtrie: Subtrie<V>) {
+        self.subtries[index] = subtrie;
+    }
+
     /// The one subtrie that is not empty, if it is one.
     fn only(&self) -> Option<(usize, &Subtrie<V>)> {
         let mut some =
@@ -189,6 +199,14 @@ impl<V: Value> Trie<V> {
         }
         rlp
     }
+}
+
+/// Applies changes in any order, the later of two to one key winning, and hashes.
+pub(crate) fn apply<V: Value>(subtrie: &mut Subtrie<V>, changes: &[Entry<V>]) {
+    for (key, value) in changes {
+        subtrie.set(key, value.as_ref());
+    }
+    Hasher::new(Lanes::best()).hash(subtrie, TOP);
 }
 
 /// RLP of a node as it stands at `depth`; its children are hashed.

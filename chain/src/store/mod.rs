@@ -37,10 +37,14 @@ use crate::{
     spec::CliqueConfig,
     state::{
         Account, Diff, Layer,
+        cache::CachedKv,
         diff::{SECTION_BLOCKS, changed_key},
         flat::{put_account, put_slot, slot_key},
     },
 };
+
+/// Memory for accounts and slots that lie on disk.
+const CACHE_BYTES: usize = 512 * 1024 * 1024;
 
 /// Where a chain is kept.
 #[derive(Debug, Clone)]
@@ -118,8 +122,9 @@ impl Store {
         disk.create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
         let lock = take_lock(disk.as_ref(), &folder.join("LOCK"))?;
         check_format(disk.as_ref(), &folder.join("FORMAT"))?;
-        let kv = Box::new(RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?);
-        let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
+        let tables = RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?;
+        let flushed = prepare_tables(&tables, genesis, hash)?;
+        let kv = Box::new(CachedKv::new(tables, CACHE_BYTES));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
         let log =
