@@ -138,11 +138,13 @@ impl Layers {
         less
     }
 
-    /// The blocks above `number`.
+    /// The blocks above `number`. Hints at the others stay: they lead to nothing.
     #[must_use]
     pub fn above(&self, number: u64) -> Self {
         let above = self.list.iter().filter(|layer| layer.number > number);
-        Self::new(above.cloned().collect())
+        let list: Vec<_> = above.cloned().collect();
+        let keys = list.iter().map(|layer| keys_of(layer)).sum();
+        Self { list, keys, hints: self.hints.clone() }
     }
 
     /// The layers up to block `number`, oldest first.

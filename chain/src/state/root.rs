@@ -29,8 +29,8 @@ use crate::{
 /// Storage tries kept in memory; the least recently used go first.
 const MAX_HOT_STORAGES: usize = 4_096;
 
-/// Nodes of storage tries kept in memory, about 110 bytes each.
-const MAX_HOT_NODES: usize = 4_000_000;
+/// Nodes of storage tries kept in memory, about 110 bytes each. The trie used last stays, whatever its size.
+const MAX_HOT_NODES: usize = 8_000_000;
 
 /// RLP of the trie nodes of one proof, top first.
 pub type Nodes = Vec<Vec<u8>>;
@@ -378,10 +378,13 @@ impl StateTrie {
         let mut by_use: Vec<(u64, usize)> =
             self.storages.values().map(|hot| (hot.last_used, count(hot))).collect();
         by_use.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut kept, mut left) = (0, MAX_HOT_NODES);
+        let (mut kept, mut sum) = (0, 0);
         for (_, nodes) in by_use.iter().take(MAX_HOT_STORAGES) {
-            let Some(rest) = left.checked_sub(*nodes) else { break };
-            (kept, left) = (kept + 1, rest);
+            sum += nodes;
+            if kept > 0 && sum > MAX_HOT_NODES {
+                break;
+            }
+            kept += 1;
         }
         let newest_dropped = by_use.get(kept).map_or(0, |(last_used, _)| *last_used);
         self.storages.retain(|_, hot| hot.last_used > newest_dropped);
@@ -568,5 +571,34 @@ mod tests {
                 prop_assert_eq!(trie.accounts.hashed_root(), alloys_root(models.last().unwrap()));
             }
         }
+    }
+
+    /// More contracts than tries are kept for; the first ones are built again from their slots when they are used again.
+    #[test]
+    fn storage_tries_that_are_not_used_go_and_come_back() {
+        let flat = Flat::new(MemoryKv::default().snapshot().unwrap());
+        let mut state = StateDb::new(flat, 0, Vec::new());
+        let mut trie = StateTrie::rebuild(&state, EMPTY_ROOT_HASH).unwrap();
+        let contract = |number: u64| Address::left_padding_from(&number.to_be_bytes());
+        let all = MAX_HOT_STORAGES as u64 + 100;
+        let mut model = Model::new();
+        for (from, to, slot) in [(0, all / 2, 1u64), (all / 2, all, 2), (0, 50, 3)] {
+            let before = model.clone();
+            for number in from..to {
+                let slots = &mut model.entry(contract(number)).or_default().1;
+                slots.insert(U256::from(slot), U256::from(number + 1));
+            }
+            let mut block = changes(&before, &model);
+            let root = trie.root_after(&state, &mut block).unwrap();
+            assert_eq!(root, alloys_root(&model));
+            trie.accept(&block, root);
+            assert!(trie.storages.len() <= MAX_HOT_STORAGES);
+            let number = state.number() + 1;
+            let layer = Layer { number, hash: B256::ZERO, changes: block };
+            state = state.with_layer(Arc::new(layer));
+        }
+        assert!((0..50).all(|number| trie.storages.contains_key(&contract(number))));
+        let gone = (0..all).filter(|&number| !trie.storages.contains_key(&contract(number)));
+        assert_eq!(gone.filter(|&number| number < all / 2).count(), 100);
     }
 }

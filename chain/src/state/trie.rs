@@ -283,6 +283,7 @@ fn share_out<J: Send>(
 mod tests {
     use std::collections::BTreeMap;
 
+    use alloy_primitives::Bytes;
     use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
     use proptest::prelude::*;
 
@@ -387,6 +388,14 @@ mod tests {
                 prop_assert!(verdict.is_ok(), "{:?}", verdict);
                 let wrong = verify_proof(root, Nibbles::unpack(key), Some(vec![0; 71]), &proof);
                 prop_assert!(wrong.is_err());
+                // The other subtries' tops are all that the root and this proof need.
+                let mut tops = trie.clone();
+                for index in (0..16).filter(|&index| index != nibble(&key, 0)) {
+                    tops.put(index, trie.subtrie(index).top_only());
+                }
+                prop_assert_eq!(tops.hashed_root(), root);
+                let nodes = tops.proof(&key, Effort::best()).into_iter().map(Bytes::from);
+                prop_assert_eq!(nodes.collect::<Vec<_>>(), proof);
             }
         }
     }
