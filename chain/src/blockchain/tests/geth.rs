@@ -1,0 +1,237 @@
+//! The chain that geth sealed, with the branches it left, in any order of arrival.
+
+use std::io::Read as _;
+
+use alloy_rlp::Decodable as _;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::{
+    recorded::{VECTORS, hash, json},
+    *,
+};
+use crate::{block::recover, store::schema::encode_block};
+
+fn unzip(name: &str) -> Vec<u8> {
+    let bytes = std::fs::read(format!("{VECTORS}geth-chain/{name}")).unwrap();
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
+    plain
+}
+
+fn blocks(mut rlp: &[u8]) -> Vec<RecoveredBlock> {
+    let mut blocks = Vec::new();
+    while !rlp.is_empty() {
+        blocks.push(recover(Block::decode(&mut rlp).unwrap()).unwrap());
+    }
+    blocks
+}
+
+/// The main chain, and the runs of blocks beside it.
+struct Recorded {
+    genesis: Genesis,
+    main: Vec<RecoveredBlock>,
+    runs: Vec<Vec<RecoveredBlock>>,
+    json: Value,
+}
+
+impl Recorded {
+    fn load() -> Self {
+        let genesis = std::fs::read(format!("{VECTORS}geth-chain/genesis.json")).unwrap();
+        let (forks, json) = (unzip("forks.rlp.gz"), json("geth-chain/forks.json"));
+        let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+        let runs = json["runs"].as_array().unwrap().iter().map(|run| {
+            let start = number(&run["offset"]);
+            blocks(&forks[start..start + number(&run["bytes"])])
+        });
+        Self {
+            genesis: Genesis::from_json(&genesis).unwrap(),
+            main: blocks(&unzip("chain.rlp.gz")),
+            runs: runs.collect(),
+            json,
+        }
+    }
+
+    fn open(&self, storage: Storage) -> Blockchain {
+        Blockchain::open(&self.genesis, storage).unwrap()
+    }
+
+    fn all(&self) -> Vec<&RecoveredBlock> {
+        self.main.iter().chain(self.runs.iter().flatten()).collect()
+    }
+}
+
+/// Imports a block, and those that waited for it. True if the head left its branch.
+fn arrive<'a>(
+    chain: &mut Blockchain,
+    block: &'a RecoveredBlock,
+    waiting: &mut Vec<&'a RecoveredBlock>,
+) -> bool {
+    let mut has_left = false;
+    let mut next = vec![block];
+    while let Some(block) = next.pop() {
+        match chain.import(block.clone(), NOW_MS) {
+            Ok(Imported::Head(change)) => has_left |= !change.removed.is_empty(),
+            Ok(Imported::Known | Imported::Side) => {}
+            Err(ChainError::Clique(CliqueError::UnknownAncestor)) => {
+                waiting.push(block);
+                continue;
+            }
+            Err(error) => panic!("block {}: {error}", block.header().number),
+        }
+        next.extend(waiting.extract_if(.., |child| child.header().parent_hash == block.hash()));
+    }
+    has_left
+}
+
+/// The best of `blocks` by the total order alone.
+fn best(chain: &Blockchain, blocks: &[&RecoveredBlock]) -> B256 {
+    let reader = chain.reader();
+    let known = blocks.iter().filter_map(|block| reader.known_block(block.hash()).unwrap());
+    let key = |known: &KnownBlock| {
+        let header = known.block().sealed_header();
+        chain.key_of(header, known.total_difficulty(), known.signer()).unwrap()
+    };
+    known.max_by_key(key).map_or(reader.genesis_hash(), |known| known.block().hash())
+}
+
+/// Every branch is offered as soon as its parent is there, so that the head leaves the main chain and comes back.
+#[test]
+fn geths_chain_with_all_its_branches_ends_at_geths_head() {
+    let recorded = Recorded::load();
+    let folder = tempfile::tempdir().unwrap();
+    let mut reorganisations = 0;
+    for storage in storages(folder.path()) {
+        let mut chain = recorded.open(storage.clone());
+        let mut waiting: Vec<_> = recorded.runs.iter().flatten().collect();
+        for block in &recorded.main {
+            reorganisations += usize::from(arrive(&mut chain, block, &mut waiting));
+        }
+        assert!(waiting.is_empty());
+        let head = recorded.main.last().unwrap().hash();
+        assert_eq!(chain.reader().head().hash(), head);
+        check_against_facts(&chain.reader());
+        let rlp: Vec<u8> = (1..=184)
+            .flat_map(|number| {
+                encode_block(&chain.reader().block_by_number(number).unwrap().unwrap().block)
+            })
+            .collect();
+        assert_eq!(rlp, unzip("chain.rlp.gz"), "an export is geth's, byte for byte");
+        drop(chain);
+        if !matches!(storage, Storage::Memory) {
+            let chain = recorded.open(storage);
+            assert_eq!(chain.reader().head().hash(), head);
+            check_against_facts(&chain.reader());
+            check_snapshots(&chain.reader(), &recorded.json);
+        }
+    }
+    assert!(reorganisations >= 4, "{reorganisations}");
+}
+
+/// geth's own heads after each step of each order it was tried with. Where it tosses a coin, ours is the same block
+/// whatever came first.
+#[test]
+fn heads_move_as_geths_did_in_every_recorded_order() {
+    let recorded = Recorded::load();
+    let (mut steps, mut coins) = (0, 0);
+    for order in recorded.json["orders"].as_array().unwrap() {
+        let mut chain = recorded.open(Storage::Memory);
+        let mut seen: Vec<&RecoveredBlock> = Vec::new();
+        for step in order["steps"].as_array().unwrap() {
+            let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+            let blocks = match (step.get("main"), step.get("run")) {
+                (Some(main), _) => &recorded.main[number(&main[0]) - 1..number(&main[1])],
+                (None, run) => &recorded.runs[number(run.unwrap())],
+            };
+            for block in blocks {
+                seen.push(block);
+                chain.import(block.clone(), NOW_MS).unwrap();
+            }
+            let (head, want) = (chain.reader().head(), &step["head"]);
+            assert_eq!(
+                head.total_difficulty,
+                U256::from(want["totalDifficulty"].as_u64().unwrap())
+            );
+            assert_eq!(head.number(), want["number"].as_u64().unwrap());
+            assert_eq!(head.hash(), best(&chain, &seen));
+            let is_coin = order.get("coin").is_some();
+            assert!(is_coin || head.hash() == hash(&want["hash"]), "{order}");
+            steps += 1;
+            coins += usize::from(is_coin);
+        }
+    }
+    assert!(steps > 200 && coins > 3, "{steps} steps, {coins} coins");
+    let mut chain = recorded.open(Storage::Memory);
+    for block in &recorded.main {
+        chain.import(block.clone(), NOW_MS).unwrap();
+    }
+    for step in recorded.json["all_after_main"].as_array().unwrap() {
+        for block in &recorded.runs[usize::try_from(step["run"].as_u64().unwrap()).unwrap()] {
+            chain.import(block.clone(), NOW_MS).unwrap();
+        }
+        assert_eq!(chain.reader().head().hash(), hash(&step["head"]["hash"]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    /// All blocks in any order, children before parents too: the head is always the best of those that could be imported,
+    /// and the end is geth's.
+    #[test]
+    fn any_order_of_arrival_ends_at_geths_head(keys in prop::collection::vec(any::<u32>(), 222)) {
+        let recorded = Recorded::load();
+        let all = recorded.all();
+        prop_assert_eq!(all.len(), keys.len());
+        let mut order: Vec<_> = keys.into_iter().zip(all.iter().copied()).collect();
+        order.sort_by_key(|&(key, _)| key);
+        let mut chain = recorded.open(Storage::Memory);
+        let mut waiting = Vec::new();
+        for (at, (_, block)) in order.into_iter().enumerate() {
+            arrive(&mut chain, block, &mut waiting);
+            if at % 37 == 0 {
+                prop_assert_eq!(chain.reader().head().hash(), best(&chain, &all));
+            }
+        }
+        prop_assert!(waiting.is_empty());
+        prop_assert_eq!(chain.reader().head().hash(), recorded.main.last().unwrap().hash());
+        check_against_facts(&chain.reader());
+    }
+}
+
+/// The snapshots at the tips of the branches, whose signers the main chain never had.
+fn check_snapshots(reader: &ChainReader, forks: &Value) {
+    for run in forks["runs"].as_array().unwrap() {
+        let tip = hash(&run["blocks"].as_array().unwrap().last().unwrap()["hash"]);
+        let snapshot = reader.snapshot(tip).unwrap();
+        let want = run["snapshot"]["signers"].as_object().unwrap();
+        let have: Vec<_> =
+            snapshot.signers.iter().map(|signer| signer.to_string().to_lowercase()).collect();
+        let mut want: Vec<_> = want.keys().map(|signer| signer.to_lowercase()).collect();
+        want.sort();
+        assert_eq!(have, want, "signers after {tip}");
+    }
+}
+
+fn check_against_facts(reader: &ChainReader) {
+    for fact in json("geth-chain/facts.json")["blocks"].as_array().unwrap().iter().skip(1) {
+        let block = reader.block_by_hash(hash(&fact["hash"])).unwrap().unwrap();
+        let number = block.number();
+        assert_eq!(reader.canonical_hash(number).unwrap(), Some(block.hash()));
+        assert_eq!(
+            block.signer.to_string().to_lowercase(),
+            fact["signer"].as_str().unwrap().to_lowercase()
+        );
+        assert_eq!(block.total_difficulty, U256::from(fact["totalDifficulty"].as_u64().unwrap()));
+        let mut gas_used = 0;
+        for (index, tx) in fact["txs"].as_array().unwrap().iter().enumerate() {
+            let (found, at) = reader.transaction(hash(&tx["hash"])).unwrap().unwrap();
+            assert_eq!((found.number(), at), (number, index));
+            gas_used += tx["gasUsed"].as_u64().unwrap();
+            let receipt = &block.receipts[index];
+            let have = (receipt.success, receipt.cumulative_gas_used, receipt.logs.len() as u64);
+            let want = (tx["status"] == 1, gas_used, tx["logs"].as_u64().unwrap());
+            assert_eq!(have, want, "block {number}, transaction {index}: {}", tx["note"]);
+        }
+    }
+}
