@@ -40,10 +40,8 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder for the stores");
 
     let chain = net.seal(&folder.path().join("sealed"), blocks, count);
-    let rlp: Vec<Vec<u8>> = chain
-        .iter()
-        .map(|block| alloy_rlp::encode(block.clone_block()))
-        .collect();
+    let rlp: Vec<Vec<u8>> =
+        chain.iter().map(|block| alloy_rlp::encode(block.clone_block())).collect();
     drop(chain);
 
     let (took, decoded) = timed(|| {
@@ -76,7 +74,10 @@ fn main() {
     let (took, ()) = timed(|| import_export(&mut chain, &rlp));
     let rate = total as f64 / took.as_secs_f64();
     line("an export: decode, recover, import, all cores", took, total);
-    println!("  = {rate:.0} transactions/s, {:.2} x the live rate of {LIVE_RATE}", rate / LIVE_RATE);
+    println!(
+        "  = {rate:.0} transactions/s, {:.2} x the live rate of {LIVE_RATE}",
+        rate / LIVE_RATE
+    );
     let limit = recovery.as_secs_f64() / took.as_secs_f64();
     println!("  recovery alone on one core takes {limit:.2} of that time");
 }
@@ -182,7 +183,8 @@ impl Net {
         let (mut push, mut close, mut seal) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let mut sealed = Vec::new();
         for number in 0..blocks {
-            let batch: Vec<_> = (0..count).map(|index| self.transfer(number * count + index)).collect();
+            let batch: Vec<_> =
+                (0..count).map(|index| self.transfer(number * count + index)).collect();
             let reader = chain.reader();
             let parent = reader.head();
             let parent = parent.block.sealed_header();
