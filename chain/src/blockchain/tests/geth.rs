@@ -61,38 +61,45 @@ impl Recorded {
     }
 }
 
-/// Imports a block, and those that waited for it. True if the head left its branch.
-fn arrive<'a>(
-    chain: &mut Blockchain,
-    block: &'a RecoveredBlock,
-    waiting: &mut Vec<&'a RecoveredBlock>,
-) -> bool {
-    let mut has_left = false;
-    let mut next = vec![block];
-    while let Some(block) = next.pop() {
-        match chain.import(block.clone(), NOW_MS) {
-            Ok(Imported::Head(change)) => has_left |= !change.removed.is_empty(),
-            Ok(Imported::Known | Imported::Side) => {}
-            Err(ChainError::Clique(CliqueError::UnknownAncestor)) => {
-                waiting.push(block);
-                continue;
-            }
-            Err(error) => panic!("block {}: {error}", block.header().number),
-        }
-        next.extend(waiting.extract_if(.., |child| child.header().parent_hash == block.hash()));
-    }
-    has_left
+/// A chain that is offered blocks in any order, and the best of them by the total order alone.
+struct Arrivals<'a> {
+    chain: Blockchain,
+    waiting: Vec<&'a RecoveredBlock>,
+    best: Option<(HeadKey, B256)>,
+    reorganisations: usize,
 }
 
-/// The best of `blocks` by the total order alone.
-fn best(chain: &Blockchain, blocks: &[&RecoveredBlock]) -> B256 {
-    let reader = chain.reader();
-    let known = blocks.iter().filter_map(|block| reader.known_block(block.hash()).unwrap());
-    let key = |known: &KnownBlock| {
-        let header = known.block().sealed_header();
-        chain.key_of(header, known.total_difficulty(), known.signer()).unwrap()
-    };
-    known.max_by_key(key).map_or(reader.genesis_hash(), |known| known.block().hash())
+impl<'a> Arrivals<'a> {
+    fn new(chain: Blockchain) -> Self {
+        Self { chain, waiting: Vec::new(), best: None, reorganisations: 0 }
+    }
+
+    /// Imports a block, and those that waited for it; or lets it wait for its parent.
+    fn arrive(&mut self, block: &'a RecoveredBlock) {
+        let mut next = vec![block];
+        while let Some(block) = next.pop() {
+            match self.chain.import(block.clone(), NOW_MS) {
+                Ok(Imported::Head(change)) => {
+                    self.reorganisations += usize::from(!change.removed.is_empty());
+                }
+                Ok(Imported::Known | Imported::Side) => {}
+                Err(ChainError::Clique(CliqueError::UnknownAncestor)) => {
+                    self.waiting.push(block);
+                    continue;
+                }
+                Err(error) => panic!("block {}: {error}", block.header().number),
+            }
+            let known = self.chain.reader().known_block(block.hash()).unwrap().unwrap();
+            let (total, signer) = (known.total_difficulty(), known.signer());
+            let key = self.chain.key_of(block.sealed_header(), total, signer).unwrap();
+            self.best = self.best.max(Some((key, block.hash())));
+            let is_child = |child: &mut &RecoveredBlock| child.header().parent_hash == block.hash();
+            next.extend(self.waiting.extract_if(.., is_child));
+        }
+        if let Some((_, best)) = self.best {
+            assert_eq!(self.chain.reader().head().hash(), best);
+        }
+    }
 }
 
 /// Every branch is offered as soon as its parent is there, so that the head leaves the main chain and comes back.
@@ -100,14 +107,15 @@ fn best(chain: &Blockchain, blocks: &[&RecoveredBlock]) -> B256 {
 fn geths_chain_with_all_its_branches_ends_at_geths_head() {
     let recorded = Recorded::load();
     let folder = tempfile::tempdir().unwrap();
-    let mut reorganisations = 0;
     for storage in storages(folder.path()) {
-        let mut chain = recorded.open(storage.clone());
-        let mut waiting: Vec<_> = recorded.runs.iter().flatten().collect();
+        let mut arrivals = Arrivals::new(recorded.open(storage.clone()));
+        arrivals.waiting = recorded.runs.iter().flatten().collect();
         for block in &recorded.main {
-            reorganisations += usize::from(arrive(&mut chain, block, &mut waiting));
+            arrivals.arrive(block);
         }
+        let Arrivals { chain, waiting, reorganisations, .. } = arrivals;
         assert!(waiting.is_empty());
+        assert!(reorganisations >= 4, "{reorganisations}");
         let head = recorded.main.last().unwrap().hash();
         assert_eq!(chain.reader().head().hash(), head);
         check_against_facts(&chain.reader());
@@ -125,7 +133,6 @@ fn geths_chain_with_all_its_branches_ends_at_geths_head() {
             check_snapshots(&chain.reader(), &recorded.json);
         }
     }
-    assert!(reorganisations >= 4, "{reorganisations}");
 }
 
 /// geth's own heads after each step of each order it was tried with. Where it tosses a coin, ours is the same block
@@ -135,25 +142,20 @@ fn heads_move_as_geths_did_in_every_recorded_order() {
     let recorded = Recorded::load();
     let (mut steps, mut coins) = (0, 0);
     for order in recorded.json["orders"].as_array().unwrap() {
-        let mut chain = recorded.open(Storage::Memory);
-        let mut seen: Vec<&RecoveredBlock> = Vec::new();
+        let mut arrivals = Arrivals::new(recorded.open(Storage::Memory));
         for step in order["steps"].as_array().unwrap() {
             let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
             let blocks = match (step.get("main"), step.get("run")) {
                 (Some(main), _) => &recorded.main[number(&main[0]) - 1..number(&main[1])],
                 (None, run) => &recorded.runs[number(run.unwrap())],
             };
-            for block in blocks {
-                seen.push(block);
-                chain.import(block.clone(), NOW_MS).unwrap();
-            }
-            let (head, want) = (chain.reader().head(), &step["head"]);
+            blocks.iter().for_each(|block| arrivals.arrive(block));
+            let (head, want) = (arrivals.chain.reader().head(), &step["head"]);
             assert_eq!(
                 head.total_difficulty,
                 U256::from(want["totalDifficulty"].as_u64().unwrap())
             );
             assert_eq!(head.number(), want["number"].as_u64().unwrap());
-            assert_eq!(head.hash(), best(&chain, &seen));
             let is_coin = order.get("coin").is_some();
             assert!(is_coin || head.hash() == hash(&want["hash"]), "{order}");
             steps += 1;
@@ -185,14 +187,9 @@ proptest! {
         prop_assert_eq!(all.len(), keys.len());
         let mut order: Vec<_> = keys.into_iter().zip(all.iter().copied()).collect();
         order.sort_by_key(|&(key, _)| key);
-        let mut chain = recorded.open(Storage::Memory);
-        let mut waiting = Vec::new();
-        for (at, (_, block)) in order.into_iter().enumerate() {
-            arrive(&mut chain, block, &mut waiting);
-            if at % 37 == 0 {
-                prop_assert_eq!(chain.reader().head().hash(), best(&chain, &all));
-            }
-        }
+        let mut arrivals = Arrivals::new(recorded.open(Storage::Memory));
+        order.into_iter().for_each(|(_, block)| arrivals.arrive(block));
+        let Arrivals { chain, waiting, .. } = arrivals;
         prop_assert!(waiting.is_empty());
         prop_assert_eq!(chain.reader().head().hash(), recorded.main.last().unwrap().hash());
         check_against_facts(&chain.reader());
