@@ -222,7 +222,12 @@ impl View {
         if number < self.shelf.flushed().number {
             return self.shelf.state(number);
         }
-        StateDb::layered(self.shelf.flat(), self.shelf.flushed().number, self.layers.clone(), number)
+        StateDb::layered(
+            self.shelf.flat(),
+            self.shelf.flushed().number,
+            self.layers.clone(),
+            number,
+        )
     }
 
     /// Hands over what the accounts that block `number` changed were before it.

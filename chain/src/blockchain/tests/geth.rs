@@ -1,31 +1,13 @@
 //! The chain that geth sealed, with the branches it left, in any order of arrival.
 
-use std::io::Read as _;
-
-use alloy_rlp::Decodable as _;
 use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{
-    recorded::{VECTORS, hash, json},
+    recorded::{VECTORS, blocks, hash, json, unzip},
     *,
 };
-use crate::{block::recover, store::schema::encode_block};
-
-fn unzip(name: &str) -> Vec<u8> {
-    let bytes = std::fs::read(format!("{VECTORS}geth-chain/{name}")).unwrap();
-    let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
-    plain
-}
-
-fn blocks(mut rlp: &[u8]) -> Vec<RecoveredBlock> {
-    let mut blocks = Vec::new();
-    while !rlp.is_empty() {
-        blocks.push(recover(Block::decode(&mut rlp).unwrap()).unwrap());
-    }
-    blocks
-}
+use crate::store::schema::encode_block;
 
 /// The main chain, and the runs of blocks beside it.
 struct Recorded {
@@ -38,7 +20,7 @@ struct Recorded {
 impl Recorded {
     fn load() -> Self {
         let genesis = std::fs::read(format!("{VECTORS}geth-chain/genesis.json")).unwrap();
-        let (forks, json) = (unzip("forks.rlp.gz"), json("geth-chain/forks.json"));
+        let (forks, json) = (unzip("geth-chain/forks.rlp.gz"), json("geth-chain/forks.json"));
         let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
         let runs = json["runs"].as_array().unwrap().iter().map(|run| {
             let start = number(&run["offset"]);
@@ -46,7 +28,7 @@ impl Recorded {
         });
         Self {
             genesis: Genesis::from_json(&genesis).unwrap(),
-            main: blocks(&unzip("chain.rlp.gz")),
+            main: blocks(&unzip("geth-chain/chain.rlp.gz")),
             runs: runs.collect(),
             json,
         }
@@ -124,7 +106,7 @@ fn geths_chain_with_all_its_branches_ends_at_geths_head() {
                 encode_block(&chain.reader().block_by_number(number).unwrap().unwrap().block)
             })
             .collect();
-        assert_eq!(rlp, unzip("chain.rlp.gz"), "an export is geth's, byte for byte");
+        assert_eq!(rlp, unzip("geth-chain/chain.rlp.gz"), "an export is geth's, byte for byte");
         drop(chain);
         if !matches!(storage, Storage::Memory) {
             let chain = recorded.open(storage);
