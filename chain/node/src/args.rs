@@ -9,6 +9,7 @@ use crate::{
     config::{MinerConfig, NodeConfig, SignerKey},
     dev_accounts,
     error::NodeError,
+    txpool_args::TxPoolArgs,
 };
 
 /// Name of the development network that [`NodeArgs::config`] asks its caller for.
@@ -39,6 +40,9 @@ pub struct NodeArgs {
     /// Gas limit that own blocks walk toward [default: the genesis' limit]
     #[arg(long = "miner.gaslimit", env = "MSNET_MINER_GASLIMIT", value_name = "GAS")]
     pub miner_gas_limit: Option<u64>,
+    /// What waits for a block.
+    #[command(flatten)]
+    pub txpool: TxPoolArgs,
 }
 
 impl NodeArgs {
@@ -70,6 +74,7 @@ impl NodeArgs {
             signer,
             period_override: self.dev_period,
             miner: MinerConfig { gas_limit: self.miner_gas_limit, extra_data: None },
+            txpool: self.txpool.clone(),
         })
     }
 }

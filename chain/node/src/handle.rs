@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::{
     error::SubmitError,
     events::{ChainEvent, Events, PendingTransaction},
+    permissions::Guard,
     recover::Recovery,
 };
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) reader: ChainReader,
     pub(crate) pool: Mutex<Pool>,
     pub(crate) events: Events,
+    pub(crate) guard: Mutex<Guard>,
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
 }
