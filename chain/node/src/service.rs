@@ -44,8 +44,8 @@ use crate::{
 const COMMANDS: usize = 64;
 /// Longest sleep of the writer, so that a clock that was set does not stop the chain.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Time the writer has to end.
-const STOP_TIME: Duration = Duration::from_secs(2);
+/// Time the writer has to end: the block it is at, the flush that runs, and the last one.
+const STOP_TIME: Duration = Duration::from_secs(8);
 /// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
 const GAS_PRICE_FLOOR: u128 = 1_000_000_000;
 /// Folder of the ledger inside the data folder.
@@ -119,7 +119,7 @@ impl Node {
     /// answer reads alone.
     ///
     /// # Errors
-    /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after two seconds.
+    /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after eight seconds.
     pub async fn stop(self) -> Result<(), NodeError> {
         let Self { handle, writer, upkeep } = self;
         let end = move || {
@@ -147,7 +147,7 @@ fn stop_writer(
     while !writer.is_finished() {
         if Instant::now() > deadline {
             return Err(NodeError::Stop(
-                "it is still busy after 2 s; the block log on disk is complete",
+                "it is still busy after 8 s; the block log on disk is complete",
             ));
         }
         is_sent = is_sent || commands.try_send(Command::Stop).is_ok();
