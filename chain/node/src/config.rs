@@ -1,12 +1,13 @@
 //! [`NodeConfig`]: what a node is started with.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, B256, keccak256};
+use chain::disk::{Disk, OsDisk};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::error::NodeError;
+use crate::{disk_watch::MIN_FREE_DISK_MIB, error::NodeError};
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -23,13 +24,24 @@ pub struct NodeConfig {
     pub period_override: Option<u64>,
     /// How own blocks look.
     pub miner: MinerConfig,
+    /// What the folder lies on.
+    pub disk: Arc<dyn Disk>,
+    /// Free space below which the node is read-only, MiB.
+    pub min_free_disk_mib: u64,
 }
 
 impl NodeConfig {
     /// A reader of this network, in memory.
     pub fn new(genesis: Vec<u8>) -> Self {
-        let miner = MinerConfig::default();
-        Self { datadir: None, genesis, signer: None, period_override: None, miner }
+        Self {
+            datadir: None,
+            genesis,
+            signer: None,
+            period_override: None,
+            miner: MinerConfig::default(),
+            disk: Arc::new(OsDisk),
+            min_free_disk_mib: MIN_FREE_DISK_MIB,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use chain::{
     block::RecoveredBlock,
     blockchain::{Blockchain, ExecutedBlock, HeadChange, Imported, Storage},
     clique::prepare::SealerSettings,
+    disk::Disk,
     error::ChainError,
     genesis::Genesis,
     pool::{Pool, PoolConfig, PoolError},
@@ -29,6 +30,7 @@ use chain::{
 
 use crate::{
     config::NodeConfig,
+    disk_watch::DiskWatch,
     error::NodeError,
     events::{Events, PendingTransaction},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
@@ -76,8 +78,10 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
-        let chain = Blockchain::open(&genesis, storage(config.datadir))?;
-        let shared = Arc::new(share(&chain, signer));
+        let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
+        let chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        let disk = DiskWatch::new(place, config.min_free_disk_mib);
+        let shared = Arc::new(share(&chain, signer, disk));
         let sealer = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
@@ -140,16 +144,17 @@ fn stop_writer(
     Ok(())
 }
 
-fn storage(datadir: Option<PathBuf>) -> Storage {
-    datadir.map_or(Storage::Memory, |folder| Storage::Dir(folder.join(STORE_FOLDER)))
+fn storage(place: Option<(Arc<dyn Disk>, PathBuf)>) -> Storage {
+    place.map_or(Storage::Memory, |(disk, folder)| Storage::Disk(disk, folder))
 }
 
-fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
+fn share(chain: &Blockchain, signer: Option<Address>, disk: DiskWatch) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
     let config = PoolConfig::for_network(spec.zero_base_fee);
     let pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
     let gas_price_floor = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
-    Shared { reader, pool: Mutex::new(pool), events: Events::default(), signer, gas_price_floor }
+    let (pool, events) = (Mutex::new(pool), Events::default());
+    Shared { reader, pool, events, signer, gas_price_floor, disk }
 }
 
 /// The one thread that changes the ledger.
@@ -183,6 +188,9 @@ impl Writer {
 
     fn time_to_next_block(&mut self) -> Duration {
         let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
+        if self.shared.disk.check().is_err() {
+            return LONGEST_SLEEP;
+        }
         let now = now_ms();
         match sealer.due_ms(&self.shared, now) {
             Ok(Some(due)) => Duration::from_millis(due.saturating_sub(now)).min(LONGEST_SLEEP),
@@ -196,6 +204,9 @@ impl Writer {
 
     fn seal_if_due(&mut self) {
         let Some(sealer) = &mut self.sealer else { return };
+        if self.shared.disk.check().is_err() {
+            return;
+        }
         let now = now_ms();
         if !matches!(sealer.due_ms(&self.shared, now), Ok(Some(due)) if due <= now) {
             return;
@@ -212,13 +223,17 @@ impl Writer {
             Err(error @ ChainError::AlreadySealed { .. }) => {
                 tracing::warn!(%error, "waiting for another signer's block");
             }
-            Err(error) => tracing::error!(%error, "cannot seal a block"),
+            Err(error) => {
+                self.shared.disk.note(&error);
+                tracing::error!(%error, "cannot seal a block");
+            }
         }
     }
 
     fn import(&mut self, block: RecoveredBlock) -> Result<Imported, ChainError> {
         let started = Instant::now();
-        let imported = self.chain.import(block, now_ms())?;
+        let imported = self.chain.import(block, now_ms());
+        let imported = imported.inspect_err(|error| self.shared.disk.note(error))?;
         if let Imported::Head(change) = &imported {
             if let Some(head) = change.added.last() {
                 log_block("imported block", head, started);
