@@ -40,7 +40,7 @@ impl Drop for Mount {
 fn a_full_disk_makes_the_node_read_only_until_there_is_space() {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(mount) = Mount::new(folder.path()) else {
-        println!("skipped: a full disk, since this user may not mount one");
+        eprintln!("skipped: a full disk, since this user may not mount one");
         return;
     };
     // Once at the limit, once when nothing fits any more.
@@ -95,7 +95,7 @@ fn check(disk: &Path, datadir: &Path, needs: &str) {
     let freed = Instant::now();
     eventually("space again", || refused(&client).is_none().then_some(()));
     eventually("a block on it", || (head() > stood).then_some(()));
-    println!("needs {needs} MiB: read-only after {steps} steps, back {:?} after", freed.elapsed());
+    eprintln!("needs {needs} MiB: read-only after {steps} steps, back {:?} after", freed.elapsed());
 }
 
 /// The error of a transaction that is not taken.

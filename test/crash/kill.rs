@@ -27,7 +27,7 @@ fn a_killed_node_loses_nothing_it_announced_and_seals_once_a_parent() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect(name));
     let kills = number("MSNET_KILLS").unwrap_or(KILLS);
     let mut seed = number("MSNET_SEED").unwrap_or(20_260_801);
-    println!("{kills} kills, MSNET_SEED={seed}");
+    eprintln!("{kills} kills, MSNET_SEED={seed}");
     let folder = tempfile::tempdir().expect("a folder");
     let datadir = text(folder.path());
     // The last head that the node told anybody: number and hash.
@@ -84,7 +84,7 @@ fn a_killed_node_loses_nothing_it_announced_and_seals_once_a_parent() {
         node.kill();
     }
     let (blocks, seals) = check_seals(&folder.path().join("msnet"));
-    println!(
+    eprintln!(
         "{kills} kills, head {first_head}, {grown} lives sealed blocks, longest restart {longest:?}, \
          {blocks} blocks in the log, {seals} seals in the journal"
     );

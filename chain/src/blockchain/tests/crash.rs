@@ -59,7 +59,7 @@ impl Story {
             // The branch arrives when the trunk is two blocks short of its end, and so wins.
             if let Some((from, to)) = next_branch.next_if(|(_, to)| turn + 3 == *to) {
                 let mut side = net.open(Storage::Memory);
-                for block in &blocks[..*from as usize] {
+                for block in blocks.iter().zip(0..*from).map(|(block, _)| block) {
                     side.import(block.clone(), NOW_MS).unwrap();
                 }
                 for turn in *from..*to {
@@ -238,7 +238,7 @@ fn the_power_goes_anywhere_and_nothing_acknowledged_is_lost() {
             }
         }
     }
-    println!(
+    eprintln!(
         "{} power cuts over {total} changes, {} steps",
         places.len() * rounds,
         story.steps.len()
@@ -268,7 +268,7 @@ fn any_call_may_fail_and_nothing_acknowledged_is_lost() {
         }
     }
     assert!(resumed > 0, "some failures were only a full disk");
-    println!("{places} failing calls of {calls}, {resumed} gone on without a restart");
+    eprintln!("{places} failing calls of {calls}, {resumed} gone on without a restart");
 }
 
 /// One run whose `n`-th call fails. True if the chain went on by itself once there was space again.
@@ -365,7 +365,7 @@ fn a_flipped_bit_is_noticed_and_never_served() {
             counts.entry(name.clone()).or_default()[usize::from(is_noticed)] += 1;
         }
     }
-    println!("flips by file, [harmless, noticed]: {counts:?}");
+    eprintln!("flips by file, [harmless, noticed]: {counts:?}");
     assert_eq!(counts.len(), 5);
     for (name, [harmless, noticed]) in counts {
         assert!(noticed > 0 || name == "state.redb", "{name}");
