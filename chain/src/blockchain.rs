@@ -126,8 +126,8 @@ impl Blockchain {
         let BuiltBlock { mut header, signer: want, transactions, senders, executed } = built;
         check_parent(&header, &self.view())?;
         let (number, parent_hash) = (header.number, header.parent_hash);
-        if self.has_sealed_on(want, number, parent_hash) {
-            return Err(ChainError::AlreadySealed { signer: want, parent: parent_hash });
+        if self.has_sealed_on(want, number, parent_hash)? {
+            return self.finish_seal(want, number, parent_hash);
         }
         let seal_hash = seal::seal_hash(&header);
         seal::attach_seal(&mut header, sign(seal_hash)?)?;
@@ -199,18 +199,56 @@ impl Blockchain {
     }
 
     /// The log knows of seals that a crash kept out of the journal.
-    fn has_sealed_on(&self, signer: Address, number: u64, parent: B256) -> bool {
+    fn has_sealed_on(
+        &self,
+        signer: Address,
+        number: u64,
+        parent: B256,
+    ) -> Result<bool, ChainError> {
         #[cfg(test)]
         if crate::planted::is(crate::planted::Bug::OneSealPerHeight)
             && self.store.journal.has_sealed_number(signer, number)
         {
-            return true;
+            return Ok(true);
         }
         let is_ours = |found: &TreeBlock| {
             found.signer == signer && found.block().header().parent_hash == parent
         };
-        self.store.journal.sealed_on(signer, number, parent).is_some()
+        if self.store.journal.sealed_on(signer, number, parent).is_some()
             || self.tree.values().any(is_ours)
+        {
+            return Ok(true);
+        }
+        for stored in self.view().shelf().blocks_at(number)? {
+            let header = stored.block.header();
+            if header.parent_hash == parent && seal::recover_signer(header)? == signer {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Announces a block of ours on the head that reached the log, but not the journal, because the disk was full. If the
+    /// journal names a seal on this parent, there is nothing to finish.
+    fn finish_seal(
+        &mut self,
+        signer: Address,
+        number: u64,
+        parent_hash: B256,
+    ) -> Result<HeadChange, ChainError> {
+        let is_ours = |found: &&TreeBlock| {
+            found.signer == signer && found.block().header().parent_hash == parent_hash
+        };
+        let found = self.tree.values().find(is_ours).map(TreeBlock::block);
+        let Some(block) =
+            found.filter(|_| self.store.journal.sealed_on(signer, number, parent_hash).is_none())
+        else {
+            return Err(ChainError::AlreadySealed { signer, parent: parent_hash });
+        };
+        let (seal_hash, block_hash) = (seal::seal_hash(block.header()), block.hash());
+        let frame = SealFrame { signer, parent_hash, number, seal_hash, block_hash };
+        self.store.journal.record(frame)?;
+        self.adopt(block_hash)
     }
 
     fn view(&self) -> Arc<View> {
@@ -303,7 +341,11 @@ impl Blockchain {
             self.total_difficulty(block.header().parent_hash)? + block.header().difficulty;
         let key = self.key_of(&block.clone_sealed_header(), total_difficulty, signer)?;
         let row = self.store.append_block(&block, total_difficulty, Some(&executed.receipts))?;
-        before_visible(&mut self.store, block.hash())?;
+        if let Err(error) = before_visible(&mut self.store, block.hash()) {
+            // It is in the log, so no other one may be sealed on this parent: `finish_seal` goes on with it.
+            self.tree.insert(block.hash(), TreeBlock::side(block, signer, row));
+            return Err(error);
+        }
         let recent = recent_block(block, signer, total_difficulty, executed);
         let mut view = (*self.view()).clone();
         view.push(recent.clone());

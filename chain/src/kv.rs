@@ -8,7 +8,10 @@ use std::{
     fmt, io,
     ops::Bound,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, StorageBackend, TableDefinition};
@@ -21,6 +24,9 @@ use crate::{
 
 /// Memory that redb may use for its pages, bytes; nine tenths of all reads end in layers above it.
 const REDB_CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// A file up to this size is checked whole when it opens, which takes less than a second; beyond, `db verify` does it.
+const CHECKED_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The tables, in the order of [`crate::store::schema`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -211,57 +217,81 @@ impl KvRead for MemorySnapshot {
 }
 
 /// The kind on disk: one redb file.
-pub struct RedbKv {
-    database: Database,
+#[derive(Debug)]
+pub struct RedbKv(Arc<Redb>);
+
+/// A redb file that opens again by itself after the disk was full: redb refuses everything, reads too, once any call on
+/// its file failed.
+struct Redb {
+    file: Arc<Backend>,
+    /// None between a failure and the next use.
+    database: RwLock<Option<Database>>,
+    /// Commits so far, so that a snapshot knows whether it is still the newest.
+    commits: AtomicU64,
 }
 
-impl fmt::Debug for RedbKv {
+impl fmt::Debug for Redb {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("RedbKv").finish_non_exhaustive()
+        formatter.debug_struct("Redb").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
 /// A file of ours as redb asks for one. The store's `LOCK` keeps other processes out.
 #[derive(Debug)]
-struct Backend(Arc<dyn DiskFile>);
+struct Backend {
+    file: Arc<dyn DiskFile>,
+    /// What is on disk is unknown from then on.
+    has_sync_failed: AtomicBool,
+}
 
-impl StorageBackend for Backend {
+/// Handed to redb; the file stays with us.
+#[derive(Debug)]
+struct Lent(Arc<Backend>);
+
+impl StorageBackend for Lent {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.0.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, out)
+        self.0.file.read_at(offset, out)
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.0.file.set_len(length)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync()
+        self.0.file.sync().inspect_err(|_| self.0.has_sync_failed.store(true, Ordering::Release))
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, bytes)
+        self.0.file.write_at(offset, bytes)
     }
 }
 
 impl RedbKv {
-    /// Opens the file, or makes it with all tables.
+    /// Opens the file, or makes it with all tables. A file of up to 256 MiB is read whole and its checksums compared.
     ///
     /// # Errors
     /// [`ChainError::Db`] if the file is not redb's, is damaged or cannot be written.
     pub fn open(disk: &dyn Disk, path: &Path) -> Result<Self, ChainError> {
-        let file = disk
-            .open(path, OpenMode::Create)
-            .and_then(|file| disk.sync_folder(parent(path)).map(|()| file))
-            .map_err(|error| io_error("open", path, error))?;
-        let database = Database::builder()
-            .set_cache_size(REDB_CACHE_BYTES)
-            .create_with_backend(Backend(file))
-            .map_err(|source| db_error("open", source))?;
-        let kv = Self { database };
+        let opened = match disk.open(path, OpenMode::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_file(disk, path)?;
+                disk.open(path, OpenMode::Write)
+            }
+            opened => opened,
+        };
+        let synced = opened.and_then(|file| disk.sync_folder(parent(path)).map(|()| file));
+        Self::with_file(synced.map_err(|error| io_error("open", path, error))?)
+    }
+
+    fn with_file(file: Arc<dyn DiskFile>) -> Result<Self, ChainError> {
+        let file = Arc::new(Backend { file, has_sync_failed: AtomicBool::new(false) });
+        let is_small = file.file.len().is_ok_and(|length| length <= CHECKED_BYTES);
+        let database = RwLock::new(Some(open_database(&file, is_small)?));
+        let kv = Self(Arc::new(Redb { file, database, commits: AtomicU64::new(0) }));
         kv.write(|transaction| {
             for table in Table::ALL {
                 transaction.open_table(table.definition())?;
@@ -271,25 +301,96 @@ impl RedbKv {
         Ok(kv)
     }
 
+    /// One transaction, durable when it returns: redb syncs at a commit unless told otherwise, and quick-repair keeps two
+    /// whole versions, so that no scan is needed after a crash.
     fn write(
         &self,
         work: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,
     ) -> Result<(), ChainError> {
-        let run = || -> Result<(), redb::Error> {
-            let mut transaction = self.database.begin_write()?;
+        let run = |database: &Database| -> Result<(), redb::Error> {
+            let mut transaction = database.begin_write()?;
             transaction.set_quick_repair(true);
             work(&transaction)?;
             transaction.commit()?;
             Ok(())
         };
-        run().map_err(|source| db_error("commit", source))
+        let result = self.0.with(run).map_err(|source| db_error("commit", source));
+        match &result {
+            Ok(()) => {
+                self.0.commits.fetch_add(1, Ordering::AcqRel);
+            }
+            Err(error) if error.is_disk_full() => self.0.close(),
+            Err(_) => {}
+        }
+        result
     }
+}
+
+/// Makes a file with empty tables under its name. redb itself cannot open what a crash leaves of its first writes.
+fn make_file(disk: &dyn Disk, path: &Path) -> Result<(), ChainError> {
+    let aside = path.with_extension("redb.new");
+    let failed = |error| io_error("create", &aside, error);
+    let file = disk.open(&aside, OpenMode::Truncate).map_err(failed)?;
+    drop(RedbKv::with_file(file.clone())?);
+    file.sync().map_err(failed)?;
+    disk.rename(&aside, path).map_err(failed)?;
+    disk.sync_folder(parent(path)).map_err(failed)
+}
+
+impl Redb {
+    /// Runs `work` on the database, which is opened again if the disk was full.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = &*open {
+            return work(database);
+        }
+        drop(open);
+        let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_none() {
+            *closed = Some(open_database(&self.file, false).map_err(|error| match error {
+                ChainError::Db { source, .. } => *source,
+                other => redb::Error::Io(io::Error::other(other)),
+            })?);
+        }
+        work(closed.as_ref().expect("opened above"))
+    }
+
+    /// Lets go of a database that failed, unless a failed sync forbids to go on.
+    fn close(&self) {
+        if !self.file.has_sync_failed.load(Ordering::Acquire) {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    fn tables(&self) -> Result<Vec<RedbTable>, redb::Error> {
+        self.with(|database| {
+            let transaction = database.begin_read()?;
+            let open_one = |table: Table| Ok(transaction.open_table(table.definition())?);
+            Table::ALL.into_iter().map(open_one).collect()
+        })
+    }
+}
+
+fn open_database(file: &Arc<Backend>, is_checked: bool) -> Result<Database, ChainError> {
+    Database::builder()
+        .set_cache_size(REDB_CACHE_BYTES)
+        .set_check_integrity_on_open(is_checked)
+        .create_with_backend(Lent(file.clone()))
+        .map_err(|source| db_error("open", source))
 }
 
 type RedbTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 struct RedbSnapshot {
     tables: Vec<RedbTable>,
+    kv: Arc<Redb>,
+    /// Commits when it was taken.
+    commits: u64,
+    /// The same tables in the database as it was opened again.
+    again: OnceLock<Vec<RedbTable>>,
 }
 
 impl fmt::Debug for RedbSnapshot {
@@ -298,15 +399,33 @@ impl fmt::Debug for RedbSnapshot {
     }
 }
 
+impl RedbSnapshot {
+    /// Reads; once more from the database as it was opened again, if nothing was committed since this snapshot.
+    fn read<T>(
+        &self,
+        table: Table,
+        mut work: impl FnMut(&RedbTable) -> Result<T, redb::Error>,
+    ) -> Result<T, ChainError> {
+        let mut result = work(&self.tables[table as usize]);
+        if matches!(result, Err(redb::Error::PreviousIo | redb::Error::DatabaseClosed))
+            && self.kv.commits.load(Ordering::Acquire) == self.commits
+        {
+            let tables = match self.again.get() {
+                Some(tables) => Ok(tables),
+                None => self.kv.tables().map(|tables| self.again.get_or_init(|| tables)),
+            };
+            result = tables.and_then(|tables| work(&tables[table as usize]));
+        }
+        result.map_err(|source| db_error("read", source))
+    }
+}
+
 impl Kv for RedbKv {
     fn snapshot(&self) -> Result<Arc<dyn KvRead>, ChainError> {
-        let open = || -> Result<Vec<RedbTable>, redb::Error> {
-            let transaction = self.database.begin_read()?;
-            let open_one = |table: Table| Ok(transaction.open_table(table.definition())?);
-            Table::ALL.into_iter().map(open_one).collect()
-        };
-        let tables = open().map_err(|source| db_error("read", source))?;
-        Ok(Arc::new(RedbSnapshot { tables }))
+        let commits = self.0.commits.load(Ordering::Acquire);
+        let tables = self.0.tables().map_err(|source| db_error("read", source))?;
+        let (kv, again) = (self.0.clone(), OnceLock::new());
+        Ok(Arc::new(RedbSnapshot { tables, kv, commits, again }))
     }
 
     fn commit(&self, batch: Batch) -> Result<(), ChainError> {
@@ -329,9 +448,7 @@ impl Kv for RedbKv {
 
 impl KvRead for RedbSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, ChainError> {
-        let found =
-            self.tables[table as usize].get(key).map_err(|source| db_error("read", source))?;
-        Ok(found.map(|guard| guard.value().to_vec()))
+        self.read(table, |table| Ok(table.get(key)?.map(|guard| guard.value().to_vec())))
     }
 
     fn range(
@@ -345,16 +462,22 @@ impl KvRead for RedbSnapshot {
             return Ok(());
         }
         let upper = to.map_or(Bound::Unbounded, Bound::Excluded);
-        let pairs = self.tables[table as usize]
-            .range::<&[u8]>((Bound::Included(from), upper))
-            .map_err(|source| db_error("read", source))?;
-        for pair in pairs {
-            let (key, value) = pair.map_err(|source| db_error("read", source))?;
-            if !visit(key.value(), value.value())? {
-                break;
+        // Begins behind the last pair shown, so that a second try shows none twice.
+        let mut after: Option<Vec<u8>> = None;
+        let walked = self.read(table, |table| {
+            let lower = after.clone().map_or(Bound::Included(from.to_vec()), Bound::Excluded);
+            let lower = lower.as_ref().map(Vec::as_slice);
+            for pair in table.range::<&[u8]>((lower, upper))? {
+                let (key, value) = pair?;
+                after = Some(key.value().to_vec());
+                match visit(key.value(), value.value()) {
+                    Ok(true) => {}
+                    other => return Ok(other.map(|_| ())),
+                }
             }
-        }
-        Ok(())
+            Ok(Ok(()))
+        });
+        walked?
     }
 }
 
@@ -426,6 +549,97 @@ mod tests {
             let again = RedbKv::open(disk, &path).unwrap().snapshot().unwrap();
             assert_eq!(again.get(Table::Slots, &[2, 7]).unwrap(), Some(vec![5]));
         }
+    }
+
+    /// Any batches, applied to both kinds: the same tables after each, also through a reopening.
+    fn check_pair(batches: &[Vec<(u8, u8, Option<u8>)>]) {
+        let disk = SimDisk::new(1);
+        let mut filed = RedbKv::open(&disk, Path::new("/state.redb")).unwrap();
+        let memory = MemoryKv::default();
+        let batch = |writes: &[(u8, u8, Option<u8>)]| {
+            let mut batch = Batch::default();
+            for &(table, key, value) in writes {
+                let table = Table::ALL[table as usize % Table::ALL.len()];
+                match value {
+                    Some(value) => batch.put(table, [key], vec![value; value as usize]),
+                    None => batch.delete(table, [key]),
+                }
+            }
+            batch
+        };
+        let all = |kv: &dyn Kv, from: u8| {
+            let (tables, mut pairs) = (kv.snapshot().unwrap(), Vec::new());
+            for table in Table::ALL {
+                let mut visit = |key: &[u8], value: &[u8]| {
+                    pairs.push((table, key.to_vec(), value.to_vec()));
+                    Ok(true)
+                };
+                tables.range(table, &[from], None, &mut visit).unwrap();
+            }
+            pairs
+        };
+        for (round, writes) in batches.iter().enumerate() {
+            filed.commit(batch(writes)).unwrap();
+            memory.commit(batch(writes)).unwrap();
+            for from in [0, 100] {
+                assert_eq!(all(&filed, from), all(&memory, from));
+            }
+            if round % 3 == 2 {
+                drop(filed);
+                filed = RedbKv::open(&disk.cut(round as u64), Path::new("/state.redb")).unwrap();
+                assert_eq!(all(&filed, 0), all(&memory, 0), "after a power cut");
+                drop(filed);
+                filed = RedbKv::open(&disk, Path::new("/state.redb")).unwrap();
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn both_kinds_hold_the_same(
+            batches in proptest::collection::vec(
+                proptest::collection::vec(proptest::prelude::any::<(u8, u8, Option<u8>)>(), 0..40),
+                1..8,
+            ),
+        ) {
+            check_pair(&batches);
+        }
+    }
+
+    /// A commit that finds no space leaves everything readable and succeeds once there is some.
+    #[test]
+    fn a_full_disk_is_no_lasting_harm() {
+        let disk = SimDisk::new(1);
+        let kv = RedbKv::open(&disk, Path::new("/state.redb")).unwrap();
+        let batch = |size: usize| {
+            let mut batch = Batch::default();
+            (0..200u8).for_each(|key| batch.put(Table::Slots, [key], vec![key; size]));
+            batch
+        };
+        kv.commit(batch(10)).unwrap();
+        let before = kv.snapshot().unwrap();
+        let mut refused = 0;
+        for room in [0, 100, 5_000, 100_000] {
+            disk.set_capacity(disk.used() + room);
+            let error = kv.commit(batch(20_000)).unwrap_err();
+            assert!(error.is_disk_full(), "{error}");
+            refused += 1;
+            for tables in [&before, &kv.snapshot().unwrap()] {
+                for key in 0..200 {
+                    assert_eq!(tables.get(Table::Slots, &[key]).unwrap(), Some(vec![key; 10]));
+                }
+            }
+        }
+        assert_eq!(refused, 4);
+        disk.set_capacity(u64::MAX);
+        kv.commit(batch(20_000)).unwrap();
+        let after = kv.snapshot().unwrap();
+        assert_eq!(after.get(Table::Slots, &[7]).unwrap(), Some(vec![7; 20_000]));
+        let again = RedbKv::open(&disk.cut(1), Path::new("/state.redb")).unwrap();
+        let again = again.snapshot().unwrap();
+        assert_eq!(again.get(Table::Slots, &[7]).unwrap(), Some(vec![7; 20_000]));
     }
 
     #[test]

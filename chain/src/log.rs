@@ -6,8 +6,8 @@
 //!   payload  kind byte ‖ RLP                                                 kinds: store/schema.rs
 //! ```
 //!
-//! An append is one write and one `fdatasync`. A power cut may leave half a frame at the end of the last segment: opening
-//! cuts it off with everything after it. Damage anywhere else is named by file and offset, and opening refuses. A write
+//! An append is one write and one `fdatasync`. A power cut may leave the last append torn: opening cuts it off. Damage
+//! anywhere else is named by file and offset, and opening refuses. A write
 //! or sync that fails poisons the log until restart: what the disk holds then is unknown. Only a full disk does not: the
 //! next append cuts off what was left unfinished and tries again.
 
@@ -24,10 +24,11 @@ use std::{
 
 use alloy_primitives::B256;
 
+pub use self::segment::BeginsAppend;
 use self::segment::{FRAME_HEADER_BYTES, frame_header};
-pub(crate) use self::segment::{Tail, frame_bytes, open_segment};
+pub(crate) use self::segment::{Tail, frame_bytes, open_segment, segment_header};
 use crate::{
-    disk::{Disk, DiskFile, OpenMode},
+    disk::{Disk, DiskFile, OpenMode, parent},
     error::ChainError,
 };
 
@@ -87,8 +88,8 @@ impl Log {
         Self { reader, end: Growing::Memory }
     }
 
-    /// Opens the log in `folder`, or starts one. Frames from `from` on are checked and shown in order; a torn tail is cut
-    /// off.
+    /// Opens the log in `folder`, or starts one. Frames from `from` on are checked and shown in order; a torn last append
+    /// is cut off.
     ///
     /// # Errors
     /// [`ChainError::Corrupt`] names damage by file and offset; [`ChainError::IncompatibleGenesis`] if the log belongs to
@@ -98,6 +99,7 @@ impl Log {
         folder: &Path,
         genesis: B256,
         from: End,
+        begins_append: BeginsAppend,
         visit: &mut VisitFrame<'_>,
     ) -> Result<Self, ChainError> {
         disk.create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
@@ -107,12 +109,16 @@ impl Log {
             let path = segment_path(folder, segment);
             let start = if segment == from.0 { from.1 } else { 0 };
             let is_last = last.is_none_or(|last| segment >= last);
+            let last = is_last.then_some(begins_append);
             let mut show = |offset, payload: &[u8]| {
                 let length = u32::try_from(payload.len()).expect("at most 32 MiB");
                 visit(Position { segment, offset, length }, payload)
             };
-            end =
-                (segment, open_segment(disk.as_ref(), &path, genesis, start, is_last, &mut show)?);
+            end = (segment, open_segment(disk.as_ref(), &path, genesis, start, last, &mut show)?);
+        }
+        // The names as well: the sync after their creation may have failed.
+        for folder in [folder, parent(folder)] {
+            disk.sync_folder(folder).map_err(|error| io_error("sync", folder, error))?;
         }
         let (segment, offset) = end;
         let tail = Tail::open(disk.as_ref(), &segment_path(folder, segment), offset)?;
@@ -126,6 +132,14 @@ impl Log {
             reader: LogReader(Arc::new(backing)),
             end: Growing::Files { genesis, segment, tail, segment_bytes, is_poisoned },
         })
+    }
+
+    /// Starts new segments at this size, so that a test sees some.
+    #[cfg(test)]
+    pub(crate) fn set_segment_bytes(&mut self, bytes: u64) {
+        if let Growing::Files { segment_bytes, .. } = &mut self.end {
+            *segment_bytes = bytes;
+        }
     }
 
     /// A handle that reads.
@@ -244,6 +258,43 @@ impl LogReader {
                 Ok(payload)
             }
         }
+    }
+
+    /// The frame behind `at` in the same append.
+    ///
+    /// # Errors
+    /// As [`LogReader::read`]; [`ChainError::Corrupt`] if there is none.
+    pub fn read_next(&self, at: Position) -> Result<(Position, Vec<u8>), ChainError> {
+        let offset = match &*self.0 {
+            Backing::Memory(_) => at.offset + 1,
+            Backing::Files { .. } => at.offset + FRAME_HEADER_BYTES as u64 + u64::from(at.length),
+        };
+        let length = match &*self.0 {
+            Backing::Memory(_) => 0,
+            Backing::Files { .. } => self.length_at(at.segment, offset)?,
+        };
+        let next = Position { offset, length, ..at };
+        let payload = self.read(next)?;
+        let length = u32::try_from(payload.len()).expect("at most 32 MiB");
+        Ok((Position { length, ..next }, payload))
+    }
+
+    fn length_at(&self, segment: u32, offset: u64) -> Result<u32, ChainError> {
+        let path = self.place(segment);
+        let damaged = |reason: &str| ChainError::Corrupt {
+            place: format!("{} at offset {offset}", path.display()),
+            reason: reason.to_owned(),
+        };
+        let mut length = [0; 4];
+        self.file(segment)?.read_at(offset, &mut length).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => damaged("a frame is missing"),
+            _ => io_error("read", &path, error),
+        })?;
+        let length = u32::from_le_bytes(length);
+        if length as usize > MAX_PAYLOAD_BYTES {
+            return Err(damaged("the frame's length is impossible"));
+        }
+        Ok(length)
     }
 
     fn file(&self, segment: u32) -> Result<Arc<dyn DiskFile>, ChainError> {

@@ -72,6 +72,11 @@ impl Running {
         panic!("no line with {what}; output: {seen:#?}; errors: {}", self.stderr());
     }
 
+    /// Its process number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         signal(self.child.id(), "-INT");
@@ -114,7 +119,8 @@ impl Drop for Running {
     }
 }
 
-fn signal(pid: u32, name: &str) {
+/// Sends a process of ours a signal.
+pub(crate) fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([name, &pid.to_string()]).status().expect("kill runs");
     assert!(status.success(), "kill {name} {pid}");
 }

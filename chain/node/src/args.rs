@@ -8,6 +8,7 @@ use clap::Args;
 use crate::{
     config::{MinerConfig, NodeConfig, SignerKey},
     dev_accounts,
+    disk_watch::MIN_FREE_DISK_MIB,
     error::NodeError,
     txpool_args::TxPoolArgs,
 };
@@ -34,6 +35,9 @@ pub struct NodeArgs {
     /// Keep the chain in this folder; without it the chain lives in memory
     #[arg(long, env = "MSNET_DATADIR", value_name = "FOLDER")]
     pub datadir: Option<PathBuf>,
+    /// Write nothing while the folder's disk has less free space than this [default: 1024]
+    #[arg(long = "datadir.minfreedisk", env = "MSNET_DATADIR_MINFREEDISK", value_name = "MIB")]
+    pub min_free_disk: Option<u64>,
     /// Seal blocks with the secret key in this file (64 hex digits)
     #[arg(long, visible_alias = "mine", env = "MSNET_SIGNER", value_name = "KEYFILE")]
     pub signer: Option<PathBuf>,
@@ -70,11 +74,12 @@ impl NodeArgs {
         };
         Ok(NodeConfig {
             datadir: self.datadir.clone(),
-            genesis,
+            min_free_disk_mib: self.min_free_disk.unwrap_or(MIN_FREE_DISK_MIB),
             signer,
             period_override: self.dev_period,
             miner: MinerConfig { gas_limit: self.miner_gas_limit, extra_data: None },
             txpool: self.txpool.clone(),
+            ..NodeConfig::new(genesis)
         })
     }
 }

@@ -1,12 +1,13 @@
 //! [`NodeConfig`]: what a node is started with.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, B256, keccak256};
+use chain::disk::{Disk, OsDisk};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::{error::NodeError, txpool_args::TxPoolArgs};
+use crate::{disk_watch::MIN_FREE_DISK_MIB, error::NodeError, txpool_args::TxPoolArgs};
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -25,13 +26,25 @@ pub struct NodeConfig {
     pub miner: MinerConfig,
     /// What waits for a block, and for how long.
     pub txpool: TxPoolArgs,
+    /// What the folder lies on.
+    pub disk: Arc<dyn Disk>,
+    /// Free space below which the node is read-only, MiB.
+    pub min_free_disk_mib: u64,
 }
 
 impl NodeConfig {
     /// A reader of this network, in memory.
     pub fn new(genesis: Vec<u8>) -> Self {
-        let (miner, txpool) = (MinerConfig::default(), TxPoolArgs::default());
-        Self { datadir: None, genesis, signer: None, period_override: None, miner, txpool }
+        Self {
+            datadir: None,
+            genesis,
+            signer: None,
+            period_override: None,
+            miner: MinerConfig::default(),
+            txpool: TxPoolArgs::default(),
+            disk: Arc::new(OsDisk),
+            min_free_disk_mib: MIN_FREE_DISK_MIB,
+        }
     }
 }
 

@@ -74,6 +74,9 @@ pub enum SubmitError {
     /// The state could not be read.
     #[error("cannot read the state: {0}")]
     Chain(#[from] ChainError),
+    /// The disk is nearly full.
+    #[error(transparent)]
+    ReadOnly(#[from] crate::disk_watch::ReadOnly),
     /// The node is about to end.
     #[error("the node is stopping")]
     Stopped,

@@ -16,6 +16,7 @@ use chain::{
 use tokio::sync::{broadcast, oneshot};
 
 use crate::{
+    disk_watch::{DiskWatch, ReadOnly},
     error::SubmitError,
     events::{ChainEvent, Events, PendingTransaction},
     permissions::Guard,
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) guard: Mutex<Guard>,
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
+    pub(crate) disk: DiskWatch,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl NodeHandle {
     /// # Errors
     /// [`SubmitError`] with the first rule of the pool that broke.
     pub async fn submit(&self, transaction: Transaction) -> Result<B256, SubmitError> {
+        self.shared.disk.check()?;
         let (transaction, sender) = self.recovery.sender(Arc::new(transaction)).await?;
         let view = HeadAccounts::new(&self.shared.reader)?;
         let added = self.shared.pool().add(Transaction::clone(&transaction), sender, &view)?;
@@ -91,6 +94,7 @@ impl NodeHandle {
     /// # Errors
     /// [`SubmitError::Chain`] with the rule the block broke, [`SubmitError::Stopped`] if the node ends first.
     pub async fn import(&self, block: RecoveredBlock) -> Result<Imported, SubmitError> {
+        self.shared.disk.check()?;
         let (reply, verdict) = oneshot::channel();
         let (commands, command) = (self.commands.clone(), Command::Import(Box::new(block), reply));
         let send = move || commands.send(command).map_err(|_| SubmitError::Stopped);
@@ -163,6 +167,16 @@ impl NodeHandle {
                 .is_ok_and(|snapshot| snapshot.signers.contains(&signer))
         };
         self.shared.signer.is_some_and(is_member)
+    }
+
+    /// Why this node writes nothing at the moment, if so: its disk is nearly full. It goes on by itself.
+    pub fn read_only(&self) -> Option<ReadOnly> {
+        self.shared.disk.check().err()
+    }
+
+    /// True if this node writes nothing at the moment; a node that is ready for its clients does.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only().is_some()
     }
 
     /// Number of connected nodes: there is no networking yet.

@@ -8,8 +8,9 @@
 //! In reading order: [`config`] and [`args`] say what to run; [`service`] starts and stops it;
 //! [`handle`] and [`events`] are its doors; [`sealer`] decides when to seal and what goes in;
 //! [`txpool_args`] are the pool's settings, [`permissions`] says who may use this node;
-//! [`recover`] finds out who signed a transaction; [`dev_accounts`] are the ten public keys of a
-//! development chain; [`error`] says what went wrong; [`blocktest`] judges the ledger by public test chains.
+//! [`recover`] finds out who signed a transaction; [`disk_watch`] makes the node read-only while its disk is nearly
+//! full; [`dev_accounts`] are the ten public keys of a development chain; [`error`] says what went wrong; [`blocktest`]
+//! judges the ledger by public test chains.
 //!
 //! Peers are not part of this room yet: a node is its network's only one, or a reader of its own
 //! folder.
@@ -19,6 +20,7 @@ pub mod args;
 pub mod blocktest;
 pub mod config;
 pub mod dev_accounts;
+pub mod disk_watch;
 pub mod error;
 pub mod events;
 pub mod handle;

@@ -22,6 +22,7 @@ use chain::{
     block::RecoveredBlock,
     blockchain::{Blockchain, ExecutedBlock, HeadChange, Imported, Storage},
     clique::prepare::SealerSettings,
+    disk::Disk,
     error::ChainError,
     genesis::Genesis,
     pool::{Origin, Pool, PoolError},
@@ -29,6 +30,7 @@ use chain::{
 
 use crate::{
     config::NodeConfig,
+    disk_watch::DiskWatch,
     error::NodeError,
     events::{Events, PendingTransaction},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
@@ -80,13 +82,15 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
-        let folder = config.datadir.as_ref().map(|folder| folder.join(STORE_FOLDER));
-        let chain = Blockchain::open(&genesis, storage(config.datadir))?;
+        let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
+        let folder = place.as_ref().map(|(_, folder)| folder.clone());
+        let chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        let disk = DiskWatch::new(place, config.min_free_disk_mib);
         let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
         for flag in config.txpool.raised() {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
         }
-        let shared = Arc::new(share(&chain, signer, &config.txpool, guard));
+        let shared = Arc::new(share(&chain, signer, &config.txpool, guard, disk));
         let sealer = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
@@ -156,11 +160,17 @@ fn stop_writer(
     Ok(())
 }
 
-fn storage(datadir: Option<PathBuf>) -> Storage {
-    datadir.map_or(Storage::Memory, |folder| Storage::Dir(folder.join(STORE_FOLDER)))
+fn storage(place: Option<(Arc<dyn Disk>, PathBuf)>) -> Storage {
+    place.map_or(Storage::Memory, |(disk, folder)| Storage::Disk(disk, folder))
 }
 
-fn share(chain: &Blockchain, signer: Option<Address>, txpool: &TxPoolArgs, guard: Guard) -> Shared {
+fn share(
+    chain: &Blockchain,
+    signer: Option<Address>,
+    txpool: &TxPoolArgs,
+    guard: Guard,
+    disk: DiskWatch,
+) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
     let config = txpool.pool_config(spec.zero_base_fee);
     let mut pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
@@ -174,6 +184,7 @@ fn share(chain: &Blockchain, signer: Option<Address>, txpool: &TxPoolArgs, guard
         guard: Mutex::new(guard),
         signer,
         gas_price_floor,
+        disk,
     }
 }
 
@@ -208,6 +219,9 @@ impl Writer {
 
     fn time_to_next_block(&mut self) -> Duration {
         let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
+        if self.shared.disk.check().is_err() {
+            return LONGEST_SLEEP;
+        }
         let now = now_ms();
         match sealer.due_ms(&self.shared, now) {
             Ok(Some(due)) => Duration::from_millis(due.saturating_sub(now)).min(LONGEST_SLEEP),
@@ -221,6 +235,9 @@ impl Writer {
 
     fn seal_if_due(&mut self) {
         let Some(sealer) = &mut self.sealer else { return };
+        if self.shared.disk.check().is_err() {
+            return;
+        }
         let now = now_ms();
         if !matches!(sealer.due_ms(&self.shared, now), Ok(Some(due)) if due <= now) {
             return;
@@ -237,13 +254,17 @@ impl Writer {
             Err(error @ ChainError::AlreadySealed { .. }) => {
                 tracing::warn!(%error, "waiting for another signer's block");
             }
-            Err(error) => tracing::error!(%error, "cannot seal a block"),
+            Err(error) => {
+                self.shared.disk.note(&error);
+                tracing::error!(%error, "cannot seal a block");
+            }
         }
     }
 
     fn import(&mut self, block: RecoveredBlock) -> Result<Imported, ChainError> {
         let started = Instant::now();
-        let imported = self.chain.import(block, now_ms())?;
+        let imported = self.chain.import(block, now_ms());
+        let imported = imported.inspect_err(|error| self.shared.disk.note(error))?;
         if let Imported::Head(change) = &imported {
             if let Some(head) = change.added.last() {
                 log_block("imported block", head, started);

@@ -1,9 +1,13 @@
 //! A node by itself: it starts, seals, stops, and goes on where it was.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use alloy_primitives::hex;
-use chain::reader::ChainReader;
+use alloy_consensus::{SignableTransaction as _, TxLegacy};
+use alloy_primitives::{Signature, U256, hex};
+use chain::{block::Transaction, disk::SimDisk, reader::ChainReader};
 
 use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts};
 
@@ -75,6 +79,91 @@ async fn goes_on_where_it_stopped() {
     let block = node.handle().reader().block_by_number(head.number()).expect("a readable store");
     assert_eq!(block.map(|block| block.hash()), Some(head.hash()));
     node.stop().await.expect("the node stops");
+}
+
+/// Read-only below the limit, and back ten seconds after there is space, without a restart; reads go on throughout.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_makes_it_read_only_for_a_while() {
+    const MIB: u64 = 1_024 * 1_024;
+    let disk = SimDisk::new(1);
+    disk.set_capacity(100 * MIB);
+    let config = NodeConfig {
+        datadir: Some("/data".into()),
+        disk: Arc::new(disk.clone()),
+        min_free_disk_mib: 50,
+        ..config(1)
+    };
+    let node = Node::start(config).await.expect("the node starts");
+    let handle = node.handle();
+    wait_for(handle.reader(), 1).await;
+    assert!(!handle.is_read_only());
+
+    disk.set_capacity(disk.used() + 20 * MIB);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let reason = handle.read_only().expect("20 MiB are fewer than 50").to_string();
+    assert!(reason.starts_with("read-only: ") && reason.ends_with(" MiB free, needs 50 MiB"));
+    let stood = handle.reader().head().number();
+    let refused = handle.submit(transfer()).await.expect_err("nothing enters the pool");
+    assert!(refused.to_string().starts_with("read-only: "), "{refused}");
+    let block = handle.reader().block_by_number(stood).expect("reads go on").expect("the head");
+    let again = handle.import(block.block.clone()).await.expect_err("nothing is imported");
+    assert!(again.to_string().starts_with("read-only: "), "{again}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(handle.reader().head().number(), stood, "no block is sealed");
+
+    let freed = Instant::now();
+    disk.set_capacity(1_000 * MIB);
+    wait_for(handle.reader(), stood + 1).await;
+    assert!(freed.elapsed() >= Duration::from_secs(10), "{:?}", freed.elapsed());
+    handle.submit(transfer()).await.expect("the pool takes transactions again");
+    node.stop().await.expect("the node stops");
+}
+
+/// No space at all in the middle of a block: the same node goes on with the same chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_refuses_a_write_stops_nothing_for_good() {
+    let disk = SimDisk::new(1);
+    let config = NodeConfig {
+        datadir: Some("/data".into()),
+        disk: Arc::new(disk.clone()),
+        min_free_disk_mib: 0,
+        ..config(1)
+    };
+    let node = Node::start(config.clone()).await.expect("the node starts");
+    let handle = node.handle();
+    wait_for(handle.reader(), 1).await;
+    disk.set_capacity(disk.used() + 100);
+    let start = Instant::now();
+    while !handle.is_read_only() {
+        assert!(start.elapsed() < PATIENCE, "the disk was never full");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let stood = handle.reader().head().number();
+    disk.set_capacity(u64::MAX);
+    wait_for(handle.reader(), stood + 2).await;
+    let head = handle.reader().head().number();
+    node.stop().await.expect("the node stops");
+    let again = NodeConfig { disk: Arc::new(disk.cut(1)), signer: None, ..config };
+    let node = Node::start(again).await.expect("it starts again");
+    assert!(node.handle().reader().head().number() >= head);
+    node.stop().await.expect("the node stops");
+}
+
+/// One wei from the signer to itself.
+fn transfer() -> Transaction {
+    let key = &dev_accounts::keys()[0];
+    let to = key.address().expect("a valid key");
+    let tx = TxLegacy {
+        chain_id: Some(1337),
+        gas_price: 100_000_000_000,
+        gas_limit: 21_000,
+        to: to.into(),
+        value: U256::ONE,
+        ..TxLegacy::default()
+    };
+    let bytes = key.sign(tx.signature_hash()).expect("a valid key");
+    let signature = Signature::from_bytes_and_parity(&bytes[..64], bytes[64] == 1);
+    tx.into_signed(signature).into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

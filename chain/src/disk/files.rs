@@ -233,25 +233,22 @@ impl Content {
         bytes
     }
 
-    /// The length before, after any of the pending changes, or anything between.
+    /// The length before or after any of the pending changes; of a write that lengthens the file a part may have come.
     fn length_after_cut(&self, draw: &mut Draw) -> usize {
+        let count = self.pending.len();
+        let stop = if draw.below(2) == 0 { count } else { draw.below(count + 1) };
         let mut length = self.durable.len();
-        let mut seen = vec![length];
-        for change in &self.pending {
+        for (index, change) in self.pending[..stop].iter().enumerate() {
             length = match change {
-                Pending::Write { offset, bytes } => length.max(offset + bytes.len()),
                 Pending::SetLen(length) => *length,
+                Pending::Write { offset, bytes } => {
+                    let end = length.max(offset + bytes.len());
+                    let is_torn = index + 1 == stop && draw.below(3) == 0;
+                    if is_torn { length + draw.below(end - length + 1) } else { end }
+                }
             };
-            seen.push(length);
         }
-        let (least, most) = seen
-            .iter()
-            .fold((length, length), |(least, most), &length| (least.min(length), most.max(length)));
-        match draw.below(4) {
-            0 => least + draw.below(most - least + 1),
-            1 | 2 => length,
-            _ => seen[draw.below(seen.len())],
-        }
+        length
     }
 }
 

@@ -50,6 +50,8 @@ struct State {
     calls: u64,
     /// The call that fails, counted as `calls`.
     fault: Option<(u64, Fault)>,
+    /// The call that failed: what it was to do.
+    failed: Option<String>,
     draw: Draw,
 }
 
@@ -61,7 +63,8 @@ impl SimDisk {
 
     fn with_files(files: Files, capacity: u64, seed: u64) -> Self {
         let (recorded, locked, draw) = (None, BTreeSet::new(), Draw::new(seed));
-        let state = State { files, recorded, locked, capacity, calls: 0, fault: None, draw };
+        let (fault, failed) = (None, None);
+        let state = State { files, recorded, locked, capacity, calls: 0, fault, failed, draw };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -79,12 +82,12 @@ impl SimDisk {
     pub fn fail_call(&self, n: u64, fault: Fault) {
         let mut state = self.state();
         let at = state.calls.saturating_add(n);
-        state.fault = Some((at, fault));
+        (state.fault, state.failed) = (Some((at, fault)), None);
     }
 
-    /// True if a call that [`SimDisk::fail_call`] named is still to come.
-    pub fn is_fault_pending(&self) -> bool {
-        self.state().fault.is_some()
+    /// What the call that [`SimDisk::fail_call`] named was to do; `None` if it did not come yet.
+    pub fn failed_call(&self) -> Option<String> {
+        self.state().failed.clone()
     }
 
     /// Calls so far.
@@ -165,11 +168,12 @@ impl Cuts {
 
 impl State {
     /// Counts a call; the one that shall fail does.
-    fn call(&mut self) -> io::Result<()> {
+    fn call(&mut self, what: &str, path: &Path) -> io::Result<()> {
         self.calls += 1;
         match self.fault {
             Some((at, fault)) if at <= self.calls => {
                 self.fault = None;
+                self.failed = Some(format!("{what} {}", path.display()));
                 Err(fault.error())
             }
             _ => Ok(()),
@@ -220,7 +224,7 @@ impl State {
 impl Disk for SimDisk {
     fn create_dir_all(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.call("create dir all", folder)?;
         let above: Vec<_> = folder.ancestors().collect();
         for folder in above.into_iter().rev() {
             match state.files.entry(folder) {
@@ -237,14 +241,14 @@ impl Disk for SimDisk {
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let mut state = self.state();
-        state.call()?;
+        state.call("list", folder)?;
         state.check_folder(folder)?;
         Ok(state.files.list(folder))
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let mut state = self.state();
-        state.call()?;
+        state.call("open", path)?;
         let inode = match (state.file(path), mode) {
             (Ok(inode), OpenMode::Truncate) => {
                 state.apply(Op::SetLen { inode, length: 0 });
@@ -258,12 +262,13 @@ impl Disk for SimDisk {
             }
             (Err(error), _) => return Err(error),
         };
-        Ok(Arc::new(SimFile { disk: self.clone(), inode, is_writable: mode != OpenMode::Read }))
+        let (disk, path, is_writable) = (self.clone(), path.to_owned(), mode != OpenMode::Read);
+        Ok(Arc::new(SimFile { disk, inode, path, is_writable }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.call("rename", from)?;
         state.file(from)?;
         if parent(from) != parent(to) {
             return Err(io::ErrorKind::CrossesDevices.into());
@@ -274,7 +279,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.call("remove", path)?;
         state.file(path)?;
         state.apply(Op::Remove(path.to_owned()));
         Ok(())
@@ -282,7 +287,7 @@ impl Disk for SimDisk {
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.call("sync folder", folder)?;
         state.check_folder(folder)?;
         state.apply(Op::SyncFolder(folder.to_owned()));
         Ok(())
@@ -290,7 +295,7 @@ impl Disk for SimDisk {
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         let mut state = self.state();
-        state.call()?;
+        state.call("lock", path)?;
         if state.locked.contains(path) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -301,9 +306,9 @@ impl Disk for SimDisk {
         Ok(Box::new(SimLock { disk: self.clone(), path: path.to_owned() }))
     }
 
-    fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         let mut state = self.state();
-        state.call()?;
+        state.call("free bytes", path)?;
         Ok(state.free())
     }
 }
@@ -312,6 +317,8 @@ impl Disk for SimDisk {
 struct SimFile {
     disk: SimDisk,
     inode: Inode,
+    /// The name it was opened by.
+    path: PathBuf,
     is_writable: bool,
 }
 
@@ -328,13 +335,13 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         let mut state = self.state();
-        state.call()?;
+        state.call("len", &self.path)?;
         Ok(state.files.bytes(self.inode).len() as u64)
     }
 
     fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut state = self.state();
-        state.call()?;
+        state.call("read at", &self.path)?;
         let bytes = state.files.bytes(self.inode);
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let end = start.checked_add(out.len());
@@ -348,7 +355,7 @@ impl DiskFile for SimFile {
         let mut state = self.state();
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         let fits = state.fitting(self.inode, offset, bytes.len());
-        let (written, outcome) = match state.call() {
+        let (written, outcome) = match state.call("write at", &self.path) {
             Err(error) => (state.draw.below(fits + 1), Err(error)),
             Ok(()) if fits < bytes.len() => (fits, Err(Fault::NoSpace.error())),
             Ok(()) => (fits, Ok(())),
@@ -363,7 +370,7 @@ impl DiskFile for SimFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.check_writable()?;
         let mut state = self.state();
-        state.call()?;
+        state.call("set len", &self.path)?;
         let length = usize::try_from(length).map_err(io::Error::other)?;
         let grows_by = length.saturating_sub(state.files.bytes(self.inode).len());
         if grows_by as u64 > state.free() {
@@ -375,7 +382,7 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state();
-        let outcome = state.call();
+        let outcome = state.call("sync", &self.path);
         let op = match outcome {
             Ok(()) => Op::Sync(self.inode),
             Err(_) => Op::FailedSync { inode: self.inode, seed: state.draw.next() },
@@ -482,7 +489,7 @@ mod tests {
         disk.fail_call(2, Fault::Io);
         file.write_at(0, b"word").unwrap();
         assert_eq!(file.sync().unwrap_err().raw_os_error(), Some(Errno::IO.raw_os_error()));
-        assert!(!disk.is_fault_pending());
+        assert_eq!(disk.failed_call().as_deref(), Some("sync /chain/a"));
         assert_eq!(read(&disk, "a").unwrap(), b"word", "the page cache has it");
         file.sync().unwrap();
         let after = outcomes(&disk, |disk| read(disk, "a"));

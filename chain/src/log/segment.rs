@@ -38,7 +38,8 @@ pub(crate) fn frame_bytes(payload: &[u8]) -> Vec<u8> {
     [&frame_header(payload)[..], payload].concat()
 }
 
-fn segment_header(genesis: B256) -> [u8; 16] {
+/// The first bytes of every file of frames.
+pub(crate) fn segment_header(genesis: B256) -> [u8; 16] {
     let mut header = [0; 16];
     header[..6].copy_from_slice(MAGIC);
     header[6..8].copy_from_slice(&VERSION.to_le_bytes());
@@ -128,14 +129,23 @@ impl Tail {
     }
 }
 
-/// Checks a segment file from `start` on, shows its frames and returns where it ends. The last one may be missing or
-/// torn.
+/// Tells by its kind byte that a frame is the first of an append, so that it is no part of the torn one before it.
+pub type BeginsAppend = fn(u8) -> bool;
+
+/// Checks a segment file from `start` on, shows its frames and returns where it ends. The last one (`last` is given) may
+/// be missing or torn.
+///
+/// A power cut can only harm the last append, which was not acknowledged: it is cut off. If a later append is whole, the
+/// broken frame was once synced and rotted since; that is damage, and what follows must not be thrown away.
+///
+/// The frames of the last segment are written once more, as they are, and synced. If a sync failed in the life before,
+/// the kernel may show bytes that never reached the disk and count them as clean; nothing may build on those.
 pub(crate) fn open_segment(
     disk: &dyn Disk,
     path: &Path,
     genesis: B256,
     start: u64,
-    is_last: bool,
+    last: Option<BeginsAppend>,
     show: &mut ShowFrame<'_>,
 ) -> Result<u64, ChainError> {
     let damaged = |offset: u64, reason: &str| ChainError::Corrupt {
@@ -143,7 +153,7 @@ pub(crate) fn open_segment(
         reason: reason.to_owned(),
     };
     let failed = |error| io_error("read", path, error);
-    let may_be_new = is_last && start <= SEGMENT_HEADER_BYTES;
+    let may_be_new = last.is_some() && start <= SEGMENT_HEADER_BYTES;
     let file = match disk.open(path, OpenMode::Read) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound && may_be_new => None,
@@ -177,12 +187,14 @@ pub(crate) fn open_segment(
                 show(offset, &payload)?;
                 offset += (FRAME_HEADER_BYTES + payload.len()) as u64;
             }
-            Err(_) if is_last => {
-                cut(disk, path, offset)?;
-                break;
-            }
-            Err(reason) => return Err(damaged(offset, reason)),
+            Err(reason) => match last {
+                Some(begins) if !scan.is_append_behind(offset, begins).map_err(failed)? => break,
+                _ => return Err(damaged(offset, reason)),
+            },
         }
+    }
+    if last.is_some() {
+        settle(disk, path, &scan, start.max(SEGMENT_HEADER_BYTES), offset)?;
     }
     Ok(offset)
 }
@@ -235,6 +247,22 @@ impl Scan {
         Ok(Ok(payload))
     }
 
+    /// True if a whole frame that begins an append stands behind the broken one at `broken`. The broken length says
+    /// nothing, so the next frame may begin anywhere; it is looked for in one piece of the file.
+    fn is_append_behind(&mut self, broken: u64, begins: BeginsAppend) -> io::Result<bool> {
+        let mut at = broken + 1;
+        while at < self.size.min(broken + SCAN_BYTES as u64) {
+            match self.frame(at)? {
+                Ok(payload) if payload.first().is_some_and(|&kind| begins(kind)) => {
+                    return Ok(true);
+                }
+                Ok(payload) => at += (FRAME_HEADER_BYTES + payload.len()) as u64,
+                Err(_) => at += 1,
+            }
+        }
+        Ok(false)
+    }
+
     fn take<const N: usize>(&mut self, offset: u64) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.read(offset, &mut bytes)?;
@@ -268,12 +296,30 @@ impl Scan {
     }
 }
 
-fn cut(disk: &dyn Disk, path: &Path, end: u64) -> Result<(), ChainError> {
+/// Cuts the file at `end`, and makes its header and the frames from `start` to there durable for certain.
+fn settle(
+    disk: &dyn Disk,
+    path: &Path,
+    scan: &Scan,
+    start: u64,
+    end: u64,
+) -> Result<(), ChainError> {
     let run = || {
-        tracing::warn!(file = %path.display(), offset = end, "cut off a torn tail");
         let file = disk.open(path, OpenMode::Write)?;
-        file.set_len(end)?;
+        if end < scan.size {
+            tracing::warn!(file = %path.display(), offset = end, "cut off a torn tail");
+            file.set_len(end)?;
+        }
+        for (mut at, end) in [(0, SEGMENT_HEADER_BYTES), (start, end)] {
+            while at < end {
+                let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+                let mut bytes = vec![0; left.min(SCAN_BYTES)];
+                scan.file.read_at(at, &mut bytes)?;
+                file.write_at(at, &bytes)?;
+                at += bytes.len() as u64;
+            }
+        }
         file.sync()
     };
-    run().map_err(|error| io_error("truncate", path, error))
+    run().map_err(|error| io_error("settle", path, error))
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::*;
-use crate::disk::OsDisk;
+use crate::disk::{Fault, OsDisk, SimDisk};
 
 const GENESIS: B256 = B256::repeat_byte(7);
 
@@ -15,7 +15,7 @@ fn open(folder: &Path, from: End) -> Result<(Log, Seen), ChainError> {
         seen.push((position, payload.to_vec()));
         Ok(())
     };
-    let log = Log::open(&os(), folder, GENESIS, from, &mut visit)?;
+    let log = Log::open(&os(), folder, GENESIS, from, |_| false, &mut visit)?;
     Ok((log, seen))
 }
 
@@ -114,7 +114,7 @@ fn foreign_and_lost_files_are_refused() {
     log.append(&payloads()).unwrap();
     let mut visit = |_, _: &[u8]| Ok(());
     let other = B256::repeat_byte(8);
-    let error = Log::open(&os(), folder.path(), other, (0, 0), &mut visit).unwrap_err();
+    let error = Log::open(&os(), folder.path(), other, (0, 0), |_| false, &mut visit).unwrap_err();
     assert!(matches!(error, ChainError::IncompatibleGenesis { .. }), "{error}");
     let error = open(folder.path(), (0, 9_999)).unwrap_err();
     assert!(matches!(error, ChainError::Corrupt { .. }), "{error}");
@@ -142,4 +142,107 @@ fn old_segments_go_and_the_log_goes_on() {
     drop(log);
     let (_, seen) = open(folder.path(), (2, 0)).unwrap();
     assert_eq!(seen.len(), 3);
+}
+
+fn open_sim(disk: &SimDisk) -> Result<(Log, Seen), ChainError> {
+    let mut seen = Vec::new();
+    let mut visit = |position, payload: &[u8]| {
+        seen.push((position, payload.to_vec()));
+        Ok(())
+    };
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = Log::open(&disk, Path::new("/log"), GENESIS, (0, 0), |_| true, &mut visit)?;
+    Ok((log, seen))
+}
+
+/// Every frame is an append: a flip in any but the last one is damage, with its place; nothing behind it is thrown away.
+#[test]
+fn rot_before_the_last_append_is_named_and_not_cut() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open_sim(&disk).unwrap();
+    let positions: Vec<_> =
+        payloads().into_iter().map(|payload| log.append(&[payload]).unwrap()[0]).collect();
+    drop(log);
+    let path = segment_path(Path::new("/log"), 0);
+    let length = disk.files().iter().find(|(file, _)| *file == path).unwrap().1;
+    for byte in 0..usize::try_from(length).unwrap() {
+        for bit in 0..8 {
+            disk.flip_bit(&path, byte, bit).unwrap();
+            let copy = disk.cut(0);
+            disk.flip_bit(&path, byte, bit).unwrap();
+            let frame = positions.iter().rev().find(|at| at.offset <= byte as u64);
+            match (open_sim(&copy), frame) {
+                (Ok((_, seen)), Some(at)) => {
+                    assert_eq!((at, seen.len()), (&positions[2], 2), "byte {byte}");
+                }
+                (Err(error), Some(at)) => {
+                    assert!(*at != positions[2], "byte {byte}: {error}");
+                    let place = format!("/log/000000.log at offset {} is damaged", at.offset);
+                    assert!(error.to_string().starts_with(&place), "byte {byte}: {error}");
+                }
+                (Ok(_), None) => panic!("byte {byte}: a damaged header was taken"),
+                (Err(_), None) => {}
+            }
+        }
+    }
+}
+
+/// A kernel that failed to write a page shows it as clean. What an opening saw must be on disk before anything follows it.
+#[test]
+fn what_a_failed_sync_left_in_the_cache_is_on_disk_after_opening() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let (mut log, _) = open_sim(&disk).unwrap();
+        log.append(&[vec![1; 600]]).unwrap();
+        disk.fail_call(2, Fault::Io);
+        log.append(&[vec![2; 600]]).unwrap_err();
+        let again = log.append(&[vec![3]]).unwrap_err().to_string();
+        assert!(again.contains("an earlier write failed; restart"), "{again}");
+        drop(log);
+        let (mut log, seen) = open_sim(&disk).unwrap();
+        log.append(&[vec![4]]).unwrap();
+        let (_, after) = open_sim(&disk.cut(seed)).unwrap();
+        assert_eq!(after.len(), seen.len() + 1);
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_lasting_harm() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open_sim(&disk).unwrap();
+    log.set_segment_bytes(500);
+    log.append(&[vec![1; 600]]).unwrap();
+    for payload in [vec![2; 30], vec![3; 700], vec![4; 700], vec![5; 700]] {
+        let (used, end) = (disk.used(), log.end());
+        for room in [0, 8, 20, 30] {
+            disk.set_capacity(used + room);
+            let error = log.append(&[payload.clone()]).unwrap_err();
+            assert!(error.is_disk_full(), "{error}");
+            let copy = disk.cut(room);
+            copy.set_capacity(u64::MAX);
+            let (_, seen) = open_sim(&copy).unwrap();
+            assert!(seen.iter().all(|(_, seen)| *seen != payload));
+        }
+        disk.set_capacity(u64::MAX);
+        assert_eq!(log.append(&[payload.clone()]).unwrap()[0].length as usize, payload.len());
+        assert!(log.end() > end);
+    }
+    let (log, seen) = open_sim(&disk).unwrap();
+    assert_eq!(seen.iter().map(|(_, payload)| payload[0]).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert!(log.reader().read_next(seen[0].0).is_err(), "the next frame is in the next segment");
+}
+
+#[test]
+fn the_frame_behind_is_found() {
+    let disk = SimDisk::new(1);
+    let (mut filed, _) = open_sim(&disk).unwrap();
+    let mut memory = Log::in_memory();
+    for log in [&mut filed, &mut memory] {
+        let positions = log.append(&payloads()).unwrap();
+        let reader = log.reader();
+        for (at, next) in positions.iter().zip(&positions[1..]) {
+            assert_eq!(reader.read_next(*at).unwrap(), (*next, reader.read(*next).unwrap()));
+        }
+        assert!(matches!(reader.read_next(positions[2]), Err(ChainError::Corrupt { .. })));
+    }
 }

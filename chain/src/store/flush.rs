@@ -89,21 +89,21 @@ impl Flush {
         let Some((newest, newest_block, _)) = canonical.last() else {
             return Ok(FlushDone { flushed: shelf.flushed, diff_from: shelf.diff_from });
         };
-        let diff_frame = |layer: &Layer| {
-            let (number, block_hash) = (layer.number, layer.hash);
-            DiffFrame { number, block_hash, diff: layer.changes.diff() }.encode()
-        };
-        let frames: Vec<_> = canonical.iter().map(|(_, _, layer)| diff_frame(layer)).collect();
+        let parts: Vec<_> = canonical.iter().map(|(_, _, layer)| diff_payloads(layer)).collect();
         let mut diffs = diffs.lock().unwrap_or_else(PoisonError::into_inner);
-        let positions = diffs.append(&frames)?;
-        drop(frames);
+        let all = diffs.append(&parts.concat())?;
+        let firsts = parts.iter().scan(0, |next, parts| {
+            let first = *next;
+            *next += parts.len();
+            all.get(first).copied()
+        });
 
         let mut batch = Batch::default();
         for item in work.blocks.iter().filter(|item| item.canonical.is_none()) {
             put_block(&mut batch, item, &item.row);
         }
         let mut changed = BTreeMap::new();
-        for (&(item, block, layer), diff) in canonical.iter().zip(positions) {
+        for (&(item, block, layer), diff) in canonical.iter().zip(firsts) {
             put_block(&mut batch, item, &BlockRow { diff: Some(diff), ..item.row });
             put_canonical(&mut batch, &block.block);
             put_changes(&mut batch, layer);
@@ -171,6 +171,12 @@ fn forget_section(
 fn remove_segments(shelf: &Shelf, diffs: &mut Log, diff_from: u64) -> Result<(), ChainError> {
     let Some(position) = shelf.diff_position(diff_from)? else { return Ok(()) };
     diffs.remove_before(position.segment)
+}
+
+fn diff_payloads(layer: &Layer) -> Vec<Vec<u8>> {
+    let diff = layer.changes.diff();
+    let parts = DiffFrame::split(layer.number, layer.hash, diff, schema::DIFF_PART_KEYS);
+    parts.iter().map(DiffFrame::encode).collect()
 }
 
 fn put_block(batch: &mut Batch, item: &FlushBlock, row: &BlockRow) {

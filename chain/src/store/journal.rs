@@ -10,12 +10,15 @@ use alloy_primitives::{Address, B256};
 use crate::{
     disk::{Disk, parent},
     error::ChainError,
-    log::{Tail, frame_bytes, io_error, open_segment},
+    log::{BeginsAppend, Tail, frame_bytes, io_error, open_segment, segment_header},
     store::schema::{SealFrame, decode, kind, with_kind},
 };
 
 /// Seals kept in memory: far more than a reorganisation can reach back to.
 const KEPT_SEALS: usize = 4_096;
+
+/// A longer file is rewritten with the kept seals when it opens, so that a start stays quick: four times their bytes.
+const REWRITE_BYTES: u64 = 4 * 4_096 * 140;
 
 /// The seals of this node's keys.
 #[derive(Debug)]
@@ -37,15 +40,27 @@ impl Journal {
     /// [`ChainError::Corrupt`], [`ChainError::IncompatibleGenesis`], [`ChainError::Io`].
     pub fn open(disk: &dyn Disk, path: &Path, genesis: B256) -> Result<Self, ChainError> {
         let mut journal = Self::in_memory();
-        let end = open_segment(disk, path, genesis, 0, true, &mut |_, payload| {
+        let begins_append: BeginsAppend = |_| true;
+        let end = open_segment(disk, path, genesis, 0, Some(begins_append), &mut |_, payload| {
             if let Some((&kind::SEAL, bytes)) = payload.split_first() {
                 journal.remember(decode("seal frame", bytes)?);
             }
             Ok(())
         })?;
         disk.sync_folder(parent(path)).map_err(|error| io_error("sync", parent(path), error))?;
+        let end = if end > REWRITE_BYTES { journal.rewrite(disk, path, genesis)? } else { end };
         journal.tail = Some(Tail::open(disk, path, end)?);
         Ok(journal)
+    }
+
+    /// Replaces the file by one that holds what is kept in memory. Returns its length.
+    fn rewrite(&self, disk: &dyn Disk, path: &Path, genesis: B256) -> Result<u64, ChainError> {
+        let mut bytes = segment_header(genesis).to_vec();
+        for seal in self.seals.values() {
+            bytes.extend(frame_bytes(&with_kind(kind::SEAL, seal)));
+        }
+        disk.replace(path, &bytes).map_err(|error| io_error("replace", path, error))?;
+        Ok(bytes.len() as u64)
     }
 
     /// What this key sealed on a parent, if it did.
@@ -79,6 +94,12 @@ impl Journal {
         Ok(())
     }
 
+    /// Number of seals in memory.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.seals.len()
+    }
+
     fn remember(&mut self, seal: SealFrame) {
         self.seals.insert((seal.number, seal.signer, seal.parent_hash), seal);
         while self.seals.len() > KEPT_SEALS {
@@ -90,7 +111,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::OsDisk;
+    use crate::disk::{OsDisk, SimDisk};
 
     fn seal(number: u64, parent: u8, block: u8) -> SealFrame {
         SealFrame {
@@ -124,5 +145,29 @@ mod tests {
         let error = journal.record(seal(5, 4, 52)).unwrap_err();
         assert!(matches!(error, ChainError::AlreadySealed { .. }), "{error}");
         assert!(Journal::open(&OsDisk, &path, B256::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_long_journal_is_rewritten_and_keeps_the_newest() {
+        let disk = SimDisk::new(1);
+        disk.create_dir_all(Path::new("/j")).unwrap();
+        let (path, genesis) = (Path::new("/j/signer.journal"), B256::repeat_byte(9));
+        let mut journal = Journal::open(&disk, path, genesis).unwrap();
+        let count = 5 * KEPT_SEALS as u64;
+        for number in 1..=count {
+            journal.record(seal(number, 4, 50)).unwrap();
+        }
+        drop(journal);
+        let long = disk.used();
+        assert!(long > REWRITE_BYTES, "{long}");
+        let mut journal = Journal::open(&disk, path, genesis).unwrap();
+        assert!(disk.cut(1).used() < long / 3);
+        let (signer, parent) = (Address::repeat_byte(1), B256::repeat_byte(4));
+        for number in [count, count - KEPT_SEALS as u64 + 1] {
+            assert!(journal.sealed_on(signer, number, parent).is_some());
+        }
+        journal.record(seal(count + 1, 4, 50)).unwrap();
+        let journal = Journal::open(&disk.cut(2), path, genesis).unwrap();
+        assert!(journal.sealed_on(signer, count + 1, parent).is_some());
     }
 }

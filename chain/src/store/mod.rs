@@ -123,13 +123,24 @@ impl Store {
         let kv = Arc::new(CachedKv::new(tables, CACHE_BYTES));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
-        let log =
-            Log::open(&disk, &folder.join("blocks"), hash, log_from, &mut |position, payload| {
-                records.push(read_record(position, payload)?);
+        // A block is appended with its receipts or alone, receipts also alone.
+        let begins = |kind| kind != schema::kind::RECEIPTS;
+        let log = Log::open(
+            &disk,
+            &folder.join("blocks"),
+            hash,
+            log_from,
+            begins,
+            &mut |at, payload| {
+                records.push(read_record(at, payload)?);
+                Ok(())
+            },
+        )?;
+        let diffs_from = (flushed.diff_segment, flushed.diff_offset);
+        let diffs =
+            Log::open(&disk, &folder.join("diffs"), hash, diffs_from, |_| false, &mut |_, _| {
                 Ok(())
             })?;
-        let diffs_from = (flushed.diff_segment, flushed.diff_offset);
-        let diffs = Log::open(&disk, &folder.join("diffs"), hash, diffs_from, &mut |_, _| Ok(()))?;
         let journal = Journal::open(disk.as_ref(), &folder.join("signer.journal"), hash)?;
         let store = Self::new(kv, log, diffs, journal, flushed, Some(lock))?;
         records.splice(0..0, store.older_bad_blocks()?);

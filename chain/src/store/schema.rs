@@ -13,7 +13,7 @@
 //! | 1 block | `[block as on the wire, total difficulty, senders 20·t bytes]` |
 //! | 2 receipts | `[block hash, [[status or root, cumulative gas, logs], …]]` |
 //! | 3 bad | `[block hash, text]`, then the block on the wire if it has no frame 1 |
-//! | 16 diff | `[number, block hash, part, parts, [[address, slim account or empty], …], [[address, slot, value], …]]`, values before the block; a diff is one part today |
+//! | 16 diff | `[number, block hash, part, parts, [[address, slim account or empty], …], [[address, slot, value], …]]`, values before the block; the parts of one diff stand one behind the other |
 //! | 32 seal | `[signer, parent hash, number, seal hash, block hash]` |
 //!
 //! | table | key → value (integers big-endian) | written |
@@ -213,6 +213,9 @@ impl BadFrame {
     }
 }
 
+/// Keys in one part of a diff: 132 bytes each at most, so that a part fits a frame.
+pub const DIFF_PART_KEYS: usize = 200_000;
+
 /// Frame 16.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiffFrame {
@@ -220,18 +223,44 @@ pub struct DiffFrame {
     pub number: u64,
     /// Its hash.
     pub block_hash: B256,
-    /// What it changed, before it.
+    /// Which part this is, from 0.
+    pub part: u64,
+    /// How many there are.
+    pub parts: u64,
+    /// What the block changed, before it: the keys of this part.
     pub diff: Diff,
 }
 
 impl DiffFrame {
+    /// A diff in as many parts as it takes, each with at most `most_keys` keys.
+    pub fn split(number: u64, block_hash: B256, mut diff: Diff, most_keys: usize) -> Vec<Self> {
+        let mut parts = Vec::new();
+        loop {
+            let accounts = diff.accounts.keys().nth(most_keys).copied();
+            let accounts_left = accounts.map(|key| diff.accounts.split_off(&key));
+            let room = most_keys - diff.accounts.len();
+            let slots = diff.slots.keys().nth(room).copied();
+            let slots_left = slots.map(|key| diff.slots.split_off(&key));
+            let is_last = accounts_left.is_none() && slots_left.is_none();
+            parts.push(diff);
+            if is_last {
+                break;
+            }
+            let (accounts, slots) = (accounts_left.unwrap_or_default(), slots_left);
+            diff = Diff { accounts, slots: slots.unwrap_or_default() };
+        }
+        let count = parts.len() as u64;
+        let frame = |(part, diff)| Self { number, block_hash, part, parts: count, diff };
+        (0..).zip(parts).map(frame).collect()
+    }
+
     /// The frame's payload.
     pub fn encode(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         self.number.encode(&mut payload);
         self.block_hash.encode(&mut payload);
-        0u8.encode(&mut payload);
-        1u8.encode(&mut payload);
+        self.part.encode(&mut payload);
+        self.parts.encode(&mut payload);
         self.diff.encode_lists(&mut payload);
         let mut out = vec![kind::DIFF];
         RlpHeader { list: true, payload_length: payload.len() }.encode(&mut out);
@@ -247,15 +276,31 @@ impl DiffFrame {
         let read = |mut bytes: &[u8]| -> alloy_rlp::Result<Self> {
             let mut items = RlpHeader::decode_bytes(&mut bytes, true)?;
             let (number, block_hash) = (u64::decode(&mut items)?, B256::decode(&mut items)?);
-            if (u64::decode(&mut items)?, u64::decode(&mut items)?) != (0, 1) {
-                return Err(alloy_rlp::Error::Custom("a diff in parts"));
+            let (part, parts) = (u64::decode(&mut items)?, u64::decode(&mut items)?);
+            if part >= parts {
+                return Err(alloy_rlp::Error::Custom("a part behind the last one"));
             }
-            Ok(Self { number, block_hash, diff: Diff::decode_lists(&mut items)? })
+            Ok(Self { number, block_hash, part, parts, diff: Diff::decode_lists(&mut items)? })
         };
         match payload.split_first() {
             Some((&kind::DIFF, bytes)) => read(bytes).map_err(|error| damaged("diff frame", error)),
             _ => Err(damaged("diff frame", alloy_rlp::Error::Custom("wrong kind"))),
         }
+    }
+
+    /// Joins the next part to those before.
+    ///
+    /// # Errors
+    /// [`ChainError::Corrupt`] if it does not follow.
+    pub fn join(&mut self, next: Self) -> Result<(), ChainError> {
+        let expected = (self.number, self.block_hash, self.part + 1, self.parts);
+        if (next.number, next.block_hash, next.part, next.parts) != expected {
+            return Err(damaged("diff frame", alloy_rlp::Error::Custom("a part is missing")));
+        }
+        self.part = next.part;
+        self.diff.accounts.extend(next.diff.accounts);
+        self.diff.slots.extend(next.diff.slots);
+        Ok(())
     }
 }
 
@@ -479,4 +524,61 @@ pub fn decode<T: Decodable>(what: &str, mut bytes: &[u8]) -> Result<T, ChainErro
 
 fn damaged(what: &str, error: alloy_rlp::Error) -> ChainError {
     ChainError::Corrupt { place: what.to_owned(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{log::Log, state::Account};
+
+    fn diff(accounts: u64, slots: u64) -> Diff {
+        let address = |index: u64| Address::left_padding_from(&index.to_be_bytes());
+        let account = |index: u64| {
+            let state = Account { nonce: index, balance: U256::MAX, ..Account::default() };
+            (address(index), (index % 3 > 0).then_some(state))
+        };
+        let slot = |index: u64| ((address(index / 3), U256::from(index)), U256::MAX);
+        Diff {
+            accounts: (0..accounts).map(account).collect(),
+            slots: (0..slots).map(slot).collect(),
+        }
+    }
+
+    #[test]
+    fn the_largest_part_fits_a_frame() {
+        let full = Account {
+            nonce: u64::MAX,
+            balance: U256::MAX,
+            storage_root: B256::repeat_byte(1),
+            code_hash: B256::repeat_byte(2),
+        };
+        let one = |key| Diff { accounts: [(key, Some(full))].into(), ..Diff::default() };
+        let mut bytes = Vec::new();
+        one(Address::repeat_byte(0xff)).encode_lists(&mut bytes);
+        assert!(bytes.len() <= 140 && DIFF_PART_KEYS * 140 < crate::log::MAX_PAYLOAD_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn a_diff_in_parts_is_whole_again(accounts in 0u64..40, slots in 0u64..40, most in 1usize..20) {
+            let whole = diff(accounts, slots);
+            let parts = DiffFrame::split(7, B256::repeat_byte(7), whole.clone(), most);
+            prop_assert!(parts.iter().all(|part| part.diff.accounts.len() + part.diff.slots.len() <= most));
+            let mut log = Log::in_memory();
+            let payloads: Vec<_> = parts.iter().map(DiffFrame::encode).collect();
+            let positions = log.append(&payloads).unwrap();
+            let read = |at| DiffFrame::decode(&log.reader().read(at).unwrap()).unwrap();
+            let mut joined = read(positions[0]);
+            for &at in &positions[1..] {
+                joined.join(read(at)).unwrap();
+            }
+            prop_assert_eq!(&joined.diff, &whole);
+            prop_assert_eq!(joined.part + 1, joined.parts);
+            if let [first, _, third, ..] = &parts[..] {
+                prop_assert!(first.clone().join(third.clone()).is_err());
+            }
+        }
+    }
 }

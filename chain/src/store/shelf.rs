@@ -183,9 +183,34 @@ impl Shelf {
             return Ok(diff);
         }
         let position = self.diff_position(number)?.ok_or_else(missing)?;
-        let diff = Arc::new(DiffFrame::decode(&self.diffs.read(position)?)?.diff);
+        let diff = Arc::new(self.read_diff(position)?);
         self.cache.put(number, hash, diff.clone());
         Ok(diff)
+    }
+
+    /// Every stored, flushed block of height `number`, all branches.
+    ///
+    /// # Errors
+    /// As [`Self::block`].
+    pub fn blocks_at(&self, number: u64) -> Result<Vec<StoredBlock>, ChainError> {
+        let (from, to) = (number.to_be_bytes(), number.checked_add(1).map(u64::to_be_bytes));
+        let mut rows = Vec::new();
+        self.kv.range(Table::Blocks, &from, to.as_ref().map(|to| &to[..]), &mut |_, row| {
+            rows.push(BlockRow::decode(row)?);
+            Ok(true)
+        })?;
+        rows.into_iter().map(|row| self.read_block(row)).collect()
+    }
+
+    fn read_diff(&self, first: Position) -> Result<Diff, ChainError> {
+        let mut frame = DiffFrame::decode(&self.diffs.read(first)?)?;
+        let mut at = first;
+        while frame.part + 1 < frame.parts {
+            let (next, payload) = self.diffs.read_next(at)?;
+            frame.join(DiffFrame::decode(&payload)?)?;
+            at = next;
+        }
+        Ok(frame.diff)
     }
 
     /// Every stored block above `number`, all branches, ascending by number.

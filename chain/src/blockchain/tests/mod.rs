@@ -2,6 +2,7 @@
 
 mod branches;
 mod building;
+mod crash;
 mod flushing;
 mod geth;
 mod history;
@@ -151,9 +152,26 @@ impl Net {
         transactions: &[Transaction],
         first: usize,
     ) -> Arc<ExecutedBlock> {
+        self.try_seal_with(chain, transactions, first).unwrap().added[0].clone()
+    }
+
+    fn try_seal(
+        &self,
+        chain: &mut Blockchain,
+        transactions: &[Transaction],
+    ) -> Result<HeadChange, ChainError> {
+        self.try_seal_with(chain, transactions, 0)
+    }
+
+    fn try_seal_with(
+        &self,
+        chain: &mut Blockchain,
+        transactions: &[Transaction],
+        first: usize,
+    ) -> Result<HeadChange, ChainError> {
         let reader = chain.reader();
         let parent = reader.head().block.clone_sealed_header();
-        let snapshot = reader.snapshot(parent.hash()).unwrap();
+        let snapshot = reader.snapshot(parent.hash())?;
         let order = self.keys.iter().cycle().skip(first).take(self.keys.len());
         let (key, header) = order
             .filter_map(|key| {
@@ -168,15 +186,17 @@ impl Net {
             })
             .next()
             .unwrap();
-        let mut open = chain.open_block(header, testing::address(key)).unwrap();
+        let mut open = chain.open_block(header, testing::address(key))?;
         for transaction in transactions {
             let sender = recover_sender(transaction);
-            open.push(transaction, sender).unwrap();
+            match open.push(transaction, sender) {
+                Ok(_) => {}
+                Err(crate::executor::ExecError::Store(error)) => return Err(error),
+                Err(error) => panic!("{error:?}"),
+            }
         }
-        let built = open.close().unwrap();
-        let change =
-            chain.seal_and_import(built, |hash| Ok(testing::sign(key, hash)), NOW_MS).unwrap();
-        change.added[0].clone()
+        let built = open.close()?;
+        chain.seal_and_import(built, |hash| Ok(testing::sign(key, hash)), NOW_MS)
     }
 
     /// A block that sets one slot in two of three turns; `value` tells branches apart.
