@@ -4,4 +4,7 @@ mod architecture;
 mod bad_input;
 mod demo;
 mod harness;
+#[path = "judges/mod.rs"]
+mod judge;
+mod ledger_vectors;
 mod node;
