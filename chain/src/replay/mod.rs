@@ -22,10 +22,10 @@ mod body;
 mod difficulty;
 mod error;
 mod header;
+mod instructions;
 mod network;
 mod requests;
 mod run;
-mod sstore;
 mod transaction;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -25,7 +25,7 @@ fn blobs_and_withdrawals_are_refused_in_words() {
         let withdrawals = Some(Vec::new().into());
         let error = refusal(BlockBody { withdrawals, ..BlockBody::default() });
         assert_eq!(error, "withdrawals present in block body");
-        let blob = TxEip4844Variant::from(TxEip4844::default());
+        let blob: TxEip4844Variant = TxEip4844Variant::TxEip4844(TxEip4844::default());
         let blob: Transaction = blob.into_signed(Signature::test_signature()).into();
         let hash = *blob.tx_hash();
         let error = refusal(BlockBody { transactions: vec![blob], ..BlockBody::default() });
