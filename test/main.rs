@@ -5,4 +5,7 @@ mod bad_input;
 mod crash;
 mod demo;
 mod harness;
+#[path = "judges/mod.rs"]
+mod judge;
+mod ledger_vectors;
 mod node;

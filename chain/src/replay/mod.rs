@@ -22,22 +22,28 @@ mod body;
 mod difficulty;
 mod error;
 mod header;
+mod instructions;
 mod network;
 mod requests;
 mod run;
-mod sstore;
+mod transaction;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::transaction::SignerRecoverable as _;
 pub use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Address, B256, U256, address};
-use revm::primitives::hardfork::SpecId;
+pub use revm::primitives::hardfork::SpecId;
 
-pub use self::{error::ReplayError, header::Ancestors, network::network};
+pub use self::{
+    error::ReplayError,
+    header::Ancestors,
+    network::network,
+    transaction::{CheckedTransaction, check_transaction},
+};
 use crate::{
     block::{Block, Header, RecoveredBlock, SealedHeader},
-    clique::{CliqueError, Snapshot, seal},
+    clique::{Snapshot, seal},
     error::ChainError,
     fork_choice::HeadKey,
     genesis::GenesisError,
@@ -218,9 +224,4 @@ pub fn recover(spec: &ChainSpec, block: Block) -> Result<RecoveredBlock, ChainEr
     }
     let hash = block.header.hash_slow();
     Ok(RecoveredBlock::new(block, senders, hash))
-}
-
-/// True if a block was refused for being unknown at its place, not for what it is.
-pub const fn is_unknown_ancestor(error: &ChainError) -> bool {
-    matches!(error, ChainError::Clique(CliqueError::UnknownAncestor))
 }

@@ -14,9 +14,8 @@ use revm::{
 };
 
 use super::{
-    ReplayError, ReplayRules, is_eip1283,
+    ReplayError, ReplayRules, instructions, is_eip1283,
     requests::{CONSOLIDATION_TYPE, DEPOSIT_TYPE, WITHDRAWAL_TYPE, deposits, requests_hash},
-    sstore,
 };
 use crate::{
     block::{Block, Header},
@@ -36,7 +35,7 @@ impl ReplayRules {
     ) {
         block.prevrandao = self.is_merged(header).then_some(header.mix_hash);
         if is_eip1283(spec, header.number) {
-            cfg.set_gas_params(sstore::gas_params());
+            cfg.set_gas_params(instructions::gas_params());
         }
         let params = self.blob_params(header.timestamp);
         block.blob_excess_gas_and_price = params.map(|params| {
@@ -51,9 +50,8 @@ impl ReplayRules {
 
     /// Puts instructions in place that revm does not have.
     pub(crate) fn install(&self, spec: &ChainSpec, header: &Header, evm: &mut Evm) {
-        if is_eip1283(spec, header.number) {
-            sstore::install(evm);
-        }
+        let spec_id = self.spec_id(spec, header);
+        instructions::install(evm, spec_id, is_eip1283(spec, header.number));
     }
 
     /// The calls before the first transaction.

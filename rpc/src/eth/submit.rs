@@ -28,6 +28,10 @@ use crate::{
 /// digits.
 const FEE_CAP: u128 = 1_000_000_000_000_000_000;
 
+/// What becomes of type 3, here as in pool and block.
+const BLOBS_REFUSED: &str =
+    "transaction type not supported: blob transactions (type 3) are not accepted on this network";
+
 /// `eth_sendRawTransaction`.
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw,): (Bytes,) = args.read()?;
@@ -43,7 +47,8 @@ fn decode(raw: &[u8]) -> Result<Transaction, RpcError> {
     }
     match raw {
         [] | [_] => return Err(server("typed transaction too short")),
-        [0x03 | 0x05..=0x7f, ..] => return Err(server("transaction type not supported")),
+        [0x03, ..] => return Err(server(BLOBS_REFUSED)),
+        [0x05..=0x7f, ..] => return Err(server("transaction type not supported")),
         _ => {}
     }
     let mut rest = raw;
@@ -216,7 +221,7 @@ mod tests {
         for (raw, text) in [
             (&[][..], "typed transaction too short"),
             (&[0x02], "typed transaction too short"),
-            (&[0x03, 0xc0], "transaction type not supported"),
+            (&[0x03, 0xc0], BLOBS_REFUSED),
             (&[0x7f, 0xc0], "transaction type not supported"),
             (&[0xc1, 0x01], "rlp: too few elements"),
             (&[0x02, 0x01], "rlp: expected list"),

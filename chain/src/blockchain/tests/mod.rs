@@ -10,6 +10,7 @@ mod known;
 mod parts;
 mod proofs;
 mod recorded;
+mod refusals;
 mod stopping;
 
 use std::{collections::BTreeMap, path::Path};
