@@ -271,6 +271,15 @@ impl RedbKv {
         Ok(kv)
     }
 
+    /// Gives back space that no row uses; long on a large file.
+    ///
+    /// # Errors
+    /// [`ChainError::Db`] if the disk fails.
+    pub fn compact(&mut self) -> Result<(), ChainError> {
+        while self.database.compact().map_err(|source| db_error("compact", source))? {}
+        Ok(())
+    }
+
     fn write(
         &self,
         work: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error>,

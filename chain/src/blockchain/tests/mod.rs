@@ -10,6 +10,7 @@ mod parts;
 mod proofs;
 mod recorded;
 mod stopping;
+mod upkeep;
 
 use std::{collections::BTreeMap, path::Path};
 
