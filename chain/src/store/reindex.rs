@@ -11,13 +11,13 @@ use crate::{
     disk::{Disk, OpenMode, OsDisk},
     error::ChainError,
     genesis::Genesis,
-    replay::Rules,
     kv::RedbKv,
     log::{
         io_error,
         scan::{ScanEnd, position, scan_file, segments},
         segment_path,
     },
+    replay::Rules,
     store::verify::ShowProgress,
 };
 
