@@ -32,6 +32,11 @@ pub enum SettingsError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// Only a node takes settings.
+    #[error(
+        "msnet {0} takes no --config\n  do: give its flags on the command line or in the environment"
+    )]
+    OtherVerb(String),
     /// It is not TOML.
     #[error("{} is not TOML: {reason}", path.display())]
     NotToml {
@@ -81,10 +86,15 @@ pub fn matches(
         command.try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit())
     };
     let first = parse(command.clone());
-    let Some((name, given)) = first.subcommand().filter(|(name, _)| *name == verb) else {
-        return Ok(first);
-    };
-    let Some(path) = given.get_one::<PathBuf>(CONFIG_FLAG) else { return Ok(first) };
+    let Some((name, given)) = first.subcommand() else { return Ok(first) };
+    let Ok(Some(path)) = given.try_get_one::<PathBuf>(CONFIG_FLAG) else { return Ok(first) };
+    if name != verb {
+        // the environment may name the node's file while other commands run
+        return match given.value_source(CONFIG_FLAG) {
+            Some(ValueSource::CommandLine) => Err(SettingsError::OtherVerb(name.to_owned())),
+            _ => Ok(first),
+        };
+    }
     let values = read(path)?;
     // only a built command knows its conflicts, and only one that is not built can be changed
     let mut built = command.clone();
@@ -258,6 +268,14 @@ mod tests {
         check("mine = 1\n", "sets mine to integer");
         check("datadir = 1.5\n", "sets datadir to float");
         check("datadir = \n", "near line 1");
+    }
+
+    #[test]
+    fn other_commands_take_no_file() {
+        let command = command().subcommand(Command::new("db"));
+        let arguments = ["msnet", "db", "--config", "x.toml"].map(OsString::from);
+        let error = matches(command, "node", arguments).expect_err("not a node");
+        assert!(error.to_string().starts_with("msnet db takes no --config"), "{error}");
     }
 
     #[test]
