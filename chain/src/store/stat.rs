@@ -63,7 +63,9 @@ pub fn stat(disk: &Arc<dyn Disk>, folder: &Path, genesis: &Genesis) -> Result<St
     let path = folder.join("state.redb");
     let size = disk.open(&path, OpenMode::Read).and_then(|file| file.len());
     let redb_bytes = size.map_err(|error| io_error("open", &path, error))?;
-    let kv = RedbKv::open(disk.as_ref(), &path)?.snapshot()?;
+    // a picture of the tables can be read only while the database is open
+    let database = RedbKv::open(disk.as_ref(), &path)?;
+    let kv = database.snapshot()?;
     let flushed = kv.get(Table::Meta, meta::FLUSHED)?.unwrap_or_default();
     let flushed: Flushed = decode("table meta at flushed", &flushed)?;
     let mut tables = Vec::new();

@@ -122,7 +122,8 @@ pub fn verify(
     let _lock = take_lock(disk.as_ref(), &folder.join("LOCK"))?;
     check_format(disk.as_ref(), &folder.join("FORMAT"))?;
     let mut seen = Verified::default();
-    let tables = open_tables(disk.as_ref(), folder, genesis, &mut seen)?;
+    // a picture of the tables can be read only while the database is open
+    let (_database, tables) = open_tables(disk.as_ref(), folder, genesis, &mut seen)?.unzip();
     let mut walk = Walk::new(genesis, tables.as_ref(), &mut seen)?;
     walk.log(disk.as_ref(), &folder.join("blocks"), show)?;
     if let Some((kv, flushed)) = &tables {
@@ -188,7 +189,7 @@ fn exists(disk: &dyn Disk, path: &Path) -> bool {
     disk.open(path, OpenMode::Read).is_ok()
 }
 
-type Tables = Option<(Arc<dyn KvRead>, Flushed)>;
+type Opened = Option<(RedbKv, (Arc<dyn KvRead>, Flushed))>;
 
 /// The tables, if they are there and can be read.
 fn open_tables(
@@ -196,7 +197,7 @@ fn open_tables(
     folder: &Path,
     genesis: &Genesis,
     seen: &mut Verified,
-) -> Result<Tables, ChainError> {
+) -> Result<Opened, ChainError> {
     let path = folder.join("state.redb");
     let place = path.display().to_string();
     if !exists(disk, &path) {
@@ -205,12 +206,13 @@ fn open_tables(
         return Ok(None);
     }
     let read = || -> Result<_, ChainError> {
-        let kv = RedbKv::open(disk, &path)?.snapshot()?;
+        let database = RedbKv::open(disk, &path)?;
+        let kv = database.snapshot()?;
         let have = kv.get(Table::Meta, meta::GENESIS)?.unwrap_or_default();
         let flushed = kv.get(Table::Meta, meta::FLUSHED)?.unwrap_or_default();
-        Ok((kv, have, flushed))
+        Ok((database, kv, have, flushed))
     };
-    let (kv, have, flushed) = match read() {
+    let (database, kv, have, flushed) = match read() {
         Ok(read) => read,
         Err(ChainError::Io { doing, path, source }) => {
             return Err(ChainError::Io { doing, path, source });
@@ -225,7 +227,7 @@ fn open_tables(
         return Err(ChainError::IncompatibleGenesis { have, new: genesis.hash() });
     }
     match decode("table meta at flushed", &flushed) {
-        Ok(flushed) => Ok(Some((kv, flushed))),
+        Ok(flushed) => Ok(Some((database, (kv, flushed)))),
         Err(error) => {
             seen.damage(place, None, error.to_string());
             Ok(None)
