@@ -409,7 +409,8 @@ impl<'a> Walk<'a> {
         before: Option<&Snapshot>,
     ) -> Result<Option<Arc<Snapshot>>, String> {
         let text = |error: ChainError| error.to_string();
-        validate_body(self.spec, &block.clone_block()).map_err(|error| error.to_string())?;
+        validate_body(self.spec, block.header(), block.body())
+            .map_err(|error| error.to_string())?;
         let (senders, transactions) = (block.senders().len(), block.body().transactions.len());
         if senders != transactions {
             return Err(format!("{senders} senders for {transactions} transactions"));
