@@ -313,9 +313,23 @@ fn role_table() -> Result<Vec<RoleRow<'static>>> {
     Ok(rows)
 }
 
+/// What else can be done with a genesis.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum GenesisVerb {
+    /// Prints hash and state root of block 0 of any genesis file (geth's JSON).
+    Hash {
+        /// The file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
 /// Makes a network file: contracts, founders and roles inside, the same bytes for every member.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct GenesisArgs {
+    #[command(subcommand)]
+    verb: Option<GenesisVerb>,
     /// `dev` is the built-in network of `msnet node --dev`; `consortium` takes everything from the flags.
     #[arg(long, default_value = "consortium", value_parser = ["dev", "consortium"])]
     network: String,
@@ -359,8 +373,11 @@ fn parse_alloc(text: &str) -> Result<(Address, U256), String> {
 /// Runs `msnet genesis`.
 ///
 /// # Errors
-/// If the founders' file cannot be read, the network cannot be made, or the result cannot be written.
+/// If a genesis to hash is none, the founders' file cannot be read, the network cannot be made, or the result cannot be written.
 pub(crate) fn run(args: GenesisArgs) -> Result<()> {
+    if let Some(GenesisVerb::Hash { file }) = &args.verb {
+        return Ok(std::io::stdout().write_all(node::network::hash(file)?.as_bytes())?);
+    }
     let network = if args.network == "dev" { Network::dev() } else { from_args(&args)? };
     if args.network != "dev" && network.signers.len() < 4 {
         writeln!(

@@ -6,11 +6,20 @@
 mod demo;
 mod genesis;
 mod leaks;
+mod version;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use edge::error::EdgeError;
+use node::{
+    account::{self, AccountArgs},
+    chainfile::{self, ExportArgs, ImportArgs},
+    db::{self, DbArgs},
+    network::{self, DumpGenesisArgs, InitArgs},
+    settings,
+    signer::{self, SignerArgs},
+};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -23,12 +32,19 @@ struct Cli {
     /// What to do; without a command, the demo.
     #[command(subcommand)]
     command: Option<Command>,
-    /// How much is logged to standard error, such as `info` or `warn,node=debug`.
+    /// How much is logged to standard error, such as `info` or `warn,node=debug`; geth's 0 to 5 too.
     #[arg(long, global = true, env = "MSNET_VERBOSITY", default_value = "warn")]
     verbosity: String,
+    /// Log in JSON, an object a line.
+    #[arg(long = "log.json", global = true, env = "MSNET_LOG_JSON")]
+    log_json: bool,
+    /// Take flags of `msnet node` from this TOML file; the environment and the command line come first.
+    #[arg(long, global = true, env = "MSNET_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
     /// A chain and two hospitals on this machine, and one story from records to a decided complaint.
     Demo(demo::DemoArgs),
@@ -44,15 +60,45 @@ enum Command {
     /// Runs public BlockchainTests through the ledger.
     #[command(hide = true)]
     Blocktest(node::blocktest::BlocktestArgs),
-    /// Makes a network file.
+    /// Makes a network file; `genesis hash FILE` reads one.
     Genesis(Box<genesis::GenesisArgs>),
+    /// Stores a network's genesis in a data folder.
+    Init(InitArgs),
+    /// Prints the genesis of a data folder or of a built-in network.
+    Dumpgenesis(DumpGenesisArgs),
+    /// Makes, shows, imports and changes key files.
+    Account(AccountArgs),
+    /// Writes the chain into a file, a block after the other.
+    Export(ExportArgs),
+    /// Reads a chain from files.
+    Import(ImportArgs),
+    /// Checks and mends a data folder whose node is stopped.
+    Db(DbArgs),
+    /// What this node's key signed.
+    Signer(SignerArgs),
+    /// Prints the version.
+    Version(VersionArgs),
+}
+
+/// `msnet version`
+#[derive(Debug, clap::Args)]
+struct VersionArgs {
+    /// With what it was built, and the hashes of what it carries
+    #[arg(long)]
+    verbose: bool,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_logging(&cli.verbosity);
+    let cli = match parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            explain(&error);
+            return ExitCode::FAILURE;
+        }
+    };
+    start_logging(&cli.verbosity, cli.log_json);
     match run(cli.command.unwrap_or_else(|| Command::Demo(demo::DemoArgs::default()))) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             explain(&error);
             error
@@ -62,31 +108,43 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout();
     match command {
-        Command::Demo(args) => runtime()?.block_on(demo::run(args)),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args))?,
         Command::Node { node, rpc } => runtime()?
-            .block_on(async { rpc::cli::run_node(*node, *rpc, built_in, interrupted()).await })
-            .map_err(Into::into),
+            .block_on(async { rpc::cli::run_node(*node, *rpc, built_in, interrupted()).await })?,
         Command::Edge(args) => {
             let print = |line: &str| {
                 // nobody is left to tell if standard output is gone
                 let _ = writeln!(std::io::stdout(), "{line}");
             };
-            runtime()?
-                .block_on(async { edge::args::run(*args, interrupted(), print).await })
-                .map_err(Into::into)
+            runtime()?.block_on(async { edge::args::run(*args, interrupted(), print).await })?;
         }
-        Command::Genesis(args) => genesis::run(*args),
         Command::Blocktest(args) => {
             let print = |line: &str| {
                 // nobody is left to tell if standard output is gone
                 let _ = writeln!(std::io::stdout(), "{line}");
             };
             anyhow::ensure!(node::blocktest::run(&args, print)?, "some cases failed");
-            Ok(())
         }
+        Command::Genesis(args) => genesis::run(*args)?,
+        Command::Init(args) => out.write_all(network::init(&args)?.as_bytes())?,
+        Command::Dumpgenesis(args) => out.write_all(&network::dump(&args, built_in)?)?,
+        Command::Account(args) => account::run(args, &mut out)?,
+        Command::Export(args) => chainfile::export(&args, &mut out)?,
+        Command::Import(args) => chainfile::import(&args, &mut out)?,
+        Command::Db(args) => return Ok(db::run(&args, &mut out)?.into()),
+        Command::Signer(args) => signer::run(&args, &mut out)?,
+        Command::Version(args) => out.write_all(version::text(args.verbose).as_bytes())?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The command line, over the environment, over the file that `--config` names.
+fn parse() -> anyhow::Result<Cli> {
+    let matches = settings::matches(Cli::command(), "node", std::env::args_os())?;
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
 /// The genesis of a built-in network, by its name.
@@ -117,9 +175,17 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-fn start_logging(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+fn start_logging(verbosity: &str, is_json: bool) {
+    let filter = EnvFilter::try_new(level(verbosity)).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if is_json { log.json().init() } else { log.init() }
+}
+
+/// geth counts: 0 silent, 1 error, 2 warn, 3 info, 4 debug, 5 detail.
+fn level(verbosity: &str) -> &str {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let number = verbosity.parse::<usize>().ok();
+    number.and_then(|number| levels.get(number).copied()).unwrap_or(verbosity)
 }
 
 /// Says what went wrong, why, and what to do, a line each.
@@ -165,6 +231,19 @@ fn advice(error: &anyhow::Error) -> Option<&'static str> {
             "damaged",
             "nothing was changed or deleted; restore the folder from a copy, or begin anew in another",
         ),
+        ("account already exists", "use the key that is there, or move its file elsewhere"),
+        (
+            "cannot import block",
+            "what came before it stays; get the file again from another source",
+        ),
+        (
+            "cannot decode block",
+            "what came before it stays; get the file again from another source",
+        ),
+        ("is no chain of blocks", "what came before stays; get the file again, or check its name"),
+        ("cannot export blocks", "ask for blocks that are there"),
+        ("is readable by others", "run that command"),
+        ("not a key file", "check the path, or import a bare key with msnet account import"),
         ("No such file", "check the path"),
         ("Permission denied", "check who may read and write there"),
         ("No space left", "free some space on this disk"),

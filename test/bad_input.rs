@@ -86,6 +86,108 @@ fn a_damaged_block_log_is_named() {
     assert_clear(&done, &["000000.log"]);
 }
 
+/// A folder with the network of the vectors in it.
+fn initialised() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let datadir = text(folder.path()).to_owned();
+    let genesis =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/test/vectors/clique/geth-chain/genesis.json");
+    let done = run(&["init", genesis, "--datadir", &datadir]);
+    assert!(done.status.success(), "{done:#?}");
+    (folder, datadir)
+}
+
+#[test]
+fn a_second_init_with_another_genesis_is_refused_with_both_hashes() {
+    let (_folder, datadir) = initialised();
+    let other = concat!(env!("CARGO_MANIFEST_DIR"), "/contracts/networks/dev.json");
+    let done = run(&["init", other, "--datadir", &datadir]);
+    assert_clear(&done, &["database contains incompatible genesis (have ", "new ", "do:"]);
+}
+
+#[test]
+fn a_folder_without_a_chain_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let datadir = text(folder.path());
+    let file = folder.path().join("chain.rlp");
+    assert_clear(&run(&["import", text(&file), "--datadir", datadir]), &[datadir, "msnet init"]);
+    assert_clear(&run(&["export", text(&file), "--datadir", datadir]), &[datadir, "msnet init"]);
+    assert_clear(&run(&["node", "--datadir", datadir]), &["msnet init"]);
+}
+
+#[test]
+fn what_is_no_chain_is_not_imported() {
+    let (folder, datadir) = initialised();
+    let file = folder.path().join("garbage.rlp");
+    for (bytes, words) in [
+        (&b"not a chain"[..], ["garbage.rlp", "byte 0"]),
+        (&[0xff; 64], ["garbage.rlp", "longer than 32 MiB"]),
+        (&[0xc1, 0x80], ["garbage.rlp", "cannot decode block"]),
+        (&[0xf9, 0xff, 0xff, 1], ["garbage.rlp", "the file ends inside"]),
+    ] {
+        fs::write(&file, bytes).expect("written");
+        assert_clear(&run(&["import", text(&file), "--datadir", &datadir]), &words);
+    }
+    let missing = folder.path().join("missing.rlp");
+    let done = run(&["import", text(&missing), "--datadir", &datadir]);
+    assert_clear(&done, &["missing.rlp", "why:", "do:"]);
+}
+
+#[test]
+fn an_export_that_cannot_be_written_names_the_place() {
+    let (folder, datadir) = initialised();
+    let file = folder.path().join("no/such/folder/chain.rlp");
+    let done = run(&["export", text(&file), "--datadir", &datadir]);
+    assert_clear(&done, &["no/such/folder", "why:", "do:"]);
+    let file = folder.path().join("chain.rlp");
+    let done = run(&["export", text(&file), "1", "5", "--datadir", &datadir]);
+    assert_clear(&done, &["blocks 1 to 5", "0 to 0"]);
+}
+
+#[test]
+fn keys_that_do_not_open_are_named_and_never_shown() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+    let (key, password) = (folder.path().join("key"), folder.path().join("password"));
+    fs::write(&key, secret).expect("written");
+    fs::write(&password, "right\n").expect("written");
+    let node = ["node", "--network", "dev", "--http.port", "0", "--signer", text(&key)];
+    assert_clear(&run(&node), &["key file is readable by others; chmod 600 "]);
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("ours");
+    let keystore = folder.path().join("keystore");
+    let keys = ["--keystore", text(&keystore), "--password", text(&password)];
+    let import = ["account", "import", text(&key), "--lightkdf"];
+    let done = run(&[&import, &keys[..]].concat());
+    assert!(done.status.success(), "{done:#?}");
+    assert_clear(&run(&[&import, &keys[..]].concat()), &["account already exists", "do:"]);
+
+    fs::write(&password, "wrong\n").expect("written");
+    let account = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+    let start = ["node", "--network", "dev", "--http.port", "0", "--mine", "--unlock", account];
+    let done = run(&[&start, &keys[..]].concat());
+    assert_clear(&done, &["could not decrypt key with given password", "do:"]);
+    let stranger = format!("0x{}", "11".repeat(20));
+    let start = ["node", "--network", "dev", "--http.port", "0", "--mine", "--unlock", &stranger];
+    assert_clear(&run(&[&start, &keys[..]].concat()), &["no key for given address or file", "do:"]);
+    let mine = run(&["node", "--network", "dev", "--http.port", "0", "--mine"]);
+    assert_clear(&mine, &["--mine", "do:"]);
+
+    fs::write(&key, format!("{{\"crypto\": \"{secret}\"}}")).expect("written");
+    let damaged = run(&[&node, &["--password", text(&password)][..]].concat());
+    assert_clear(&damaged, &["not a key file"]);
+    assert!(!damaged.stderr.contains("ac0974"), "{damaged:#?}");
+}
+
+#[test]
+fn a_settings_file_with_an_unknown_name_is_refused_with_the_nearest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("msnet.toml");
+    fs::write(&file, "datadri = \"x\"\n").expect("written");
+    let done = run(&["node", "--config", text(&file)]);
+    assert_clear(&done, &["msnet.toml", "datadri", "did you mean datadir?"]);
+}
+
 #[test]
 fn an_edge_without_a_chain_says_so() {
     let folder = tempfile::tempdir().expect("a folder");

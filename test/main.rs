@@ -9,3 +9,4 @@ mod harness;
 mod judge;
 mod ledger_vectors;
 mod node;
+mod operator;

@@ -82,6 +82,12 @@ pub enum ChainError {
         /// What does not fit.
         reason: String,
     },
+    /// The tables are being made again, and that was interrupted.
+    #[error("{} says that the tables are incomplete\n  do: let msnet db reindex finish", path.display())]
+    ReindexUnfinished {
+        /// The file that says so.
+        path: std::path::PathBuf,
+    },
     /// Another process runs on this folder.
     #[error("datadir already used by another process: {}", path.display())]
     DatadirInUse {

@@ -301,6 +301,17 @@ impl RedbKv {
         Ok(kv)
     }
 
+    /// Gives back space that no row uses; long on a large file.
+    ///
+    /// # Errors
+    /// [`ChainError::Db`] if the disk fails.
+    pub fn compact(&mut self) -> Result<(), ChainError> {
+        let mut open = self.0.database.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(database) = &mut *open else { return Ok(()) };
+        while database.compact().map_err(|source| db_error("compact", source))? {}
+        Ok(())
+    }
+
     /// One transaction, durable when it returns: redb syncs at a commit unless told otherwise, and quick-repair keeps two
     /// whole versions, so that no scan is needed after a crash.
     fn write(

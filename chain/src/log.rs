@@ -11,6 +11,7 @@
 //! or sync that fails poisons the log until restart: what the disk holds then is unknown. Only a full disk does not: the
 //! next append cuts off what was left unfinished and tries again.
 
+pub(crate) mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;

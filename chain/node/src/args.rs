@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use chain::{clique::snapshot::listed_signers, genesis::Genesis};
+use alloy_primitives::Address;
+use chain::{clique::snapshot::listed_signers, genesis::Genesis, pool::Order};
 use clap::Args;
 
 use crate::{
+    account::keystore_folder,
     config::{MinerConfig, NodeConfig, SignerKey},
     dev_accounts,
     disk_watch::MIN_FREE_DISK_MIB,
     error::NodeError,
+    keystore::{self, Keystore},
+    network, prompt,
     txpool_args::TxPoolArgs,
 };
 
@@ -29,24 +33,92 @@ pub struct NodeArgs {
     /// Run a built-in network
     #[arg(long, env = "MSNET_NETWORK", value_name = "NAME", conflicts_with = "genesis")]
     pub network: Option<String>,
-    /// Run the network of this genesis file (geth's JSON)
+    /// Run the network of this genesis file (geth's JSON) [default: the one that msnet init stored in the data folder]
     #[arg(long, env = "MSNET_GENESIS", value_name = "FILE")]
     pub genesis: Option<PathBuf>,
+    /// Refuse any network but the one with this id, which is its chain id
+    #[arg(long, env = "MSNET_NETWORKID", value_name = "ID")]
+    pub networkid: Option<u64>,
     /// Keep the chain in this folder; without it the chain lives in memory
     #[arg(long, env = "MSNET_DATADIR", value_name = "FOLDER")]
     pub datadir: Option<PathBuf>,
     /// Write nothing while the folder's disk has less free space than this [default: 1024]
     #[arg(long = "datadir.minfreedisk", env = "MSNET_DATADIR_MINFREEDISK", value_name = "MIB")]
     pub min_free_disk: Option<u64>,
-    /// Seal blocks with the secret key in this file (64 hex digits)
-    #[arg(long, visible_alias = "mine", env = "MSNET_SIGNER", value_name = "KEYFILE")]
+    /// Folder of the keys [default: keystore in the data folder]
+    #[arg(long, env = "MSNET_KEYSTORE", value_name = "FOLDER")]
+    pub keystore: Option<PathBuf>,
+    /// Seal blocks; needs --unlock or --signer, on a development chain neither
+    #[arg(long, env = "MSNET_MINE")]
+    pub mine: bool,
+    /// Seal with this account's key, from the keystore
+    #[arg(long, env = "MSNET_UNLOCK", value_name = "ADDRESS", requires = "mine")]
+    pub unlock: Option<Address>,
+    /// Take the key's password from the first line of this file; without it the terminal is asked
+    #[arg(long, env = "MSNET_PASSWORD", value_name = "FILE")]
+    pub password: Option<PathBuf>,
+    /// Seal blocks with the key in this file: 64 hex digits, or a key file with its password
+    #[arg(long, env = "MSNET_SIGNER", value_name = "KEYFILE", conflicts_with = "unlock")]
     pub signer: Option<PathBuf>,
-    /// Gas limit that own blocks walk toward [default: the genesis' limit]
-    #[arg(long = "miner.gaslimit", env = "MSNET_MINER_GASLIMIT", value_name = "GAS")]
-    pub miner_gas_limit: Option<u64>,
+    /// Accepted for geth's sake: peers are not built yet, so nobody is looked for anyway
+    #[arg(long, env = "MSNET_NODISCOVER")]
+    pub nodiscover: bool,
+    /// Only `full`: every block is run
+    #[arg(long, env = "MSNET_SYNCMODE", value_name = "MODE", default_value = "full", value_parser = ["full"])]
+    pub syncmode: String,
+    /// What own blocks look like.
+    #[command(flatten)]
+    pub miner: MinerArgs,
     /// What waits for a block.
     #[command(flatten)]
     pub txpool: TxPoolArgs,
+}
+
+/// `--miner.*`
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Own blocks")]
+pub struct MinerArgs {
+    /// Gas limit that own blocks walk toward [default: the genesis' limit]
+    #[arg(
+        id = "miner_gaslimit",
+        long = "miner.gaslimit",
+        env = "MSNET_MINER_GASLIMIT",
+        value_name = "GAS"
+    )]
+    pub gas_limit: Option<u64>,
+    /// Least tip in wei that is suggested and taken [default: 1 gwei suggested; 0 where gas is free]
+    #[arg(
+        id = "miner_gasprice",
+        long = "miner.gasprice",
+        env = "MSNET_MINER_GASPRICE",
+        value_name = "WEI"
+    )]
+    pub gas_price: Option<u128>,
+    /// Free text of up to 32 bytes in own blocks [default: msnet/<version>]
+    #[arg(id = "miner_extradata", long = "miner.extradata", env = "MSNET_MINER_EXTRADATA", value_name = "TEXT", value_parser = vanity)]
+    pub extra_data: Option<Vanity>,
+    /// Who comes first: senders in turn (fair) or the best tip (price) [default: fair where gas is free]
+    #[arg(id = "miner_order", long = "miner.order", env = "MSNET_MINER_ORDER", value_name = "ORDER", value_parser = order)]
+    pub order: Option<Order>,
+}
+
+/// First 32 bytes of extra-data.
+type Vanity = [u8; 32];
+
+fn vanity(text: &str) -> Result<Vanity, String> {
+    let mut vanity = [0; 32];
+    let bytes = text.as_bytes();
+    let room = vanity.get_mut(..bytes.len());
+    room.ok_or_else(|| format!("{} bytes are more than 32", bytes.len()))?.copy_from_slice(bytes);
+    Ok(vanity)
+}
+
+fn order(text: &str) -> Result<Order, String> {
+    match text {
+        "fair" => Ok(Order::Fair),
+        "price" => Ok(Order::Price),
+        _ => Err("expected fair or price".to_owned()),
+    }
 }
 
 impl NodeArgs {
@@ -54,33 +126,70 @@ impl NodeArgs {
     /// among them.
     ///
     /// # Errors
-    /// [`NodeError`] if no network is named or known, or a file cannot be read or does not hold what it should.
+    /// [`NodeError`] if no network is named or known, a file cannot be read or does not hold what it should, or a key
+    /// does not open.
     pub fn config(
         &self,
         built_in: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<NodeConfig, NodeError> {
-        let named =
-            |name: &str| built_in(name).ok_or_else(|| NodeError::UnknownNetwork(name.to_owned()));
-        let genesis = match (self.dev, &self.network, &self.genesis) {
-            (true, ..) => named(DEV_NETWORK)?,
-            (_, Some(name), _) => named(name)?,
-            (_, _, Some(path)) => read_genesis(path)?,
-            (false, None, None) => return Err(NodeError::NoNetwork),
-        };
-        let signer = match &self.signer {
-            Some(path) => Some(read_key(path)?),
-            None if self.dev => Some(dev_signer(&genesis)?),
-            None => None,
+        let genesis = self.genesis(built_in)?;
+        if let Some(want) = self.networkid {
+            let have = Genesis::from_json(&genesis)?.spec.chain_id;
+            if have != want {
+                return Err(NodeError::OtherNetworkId { have, want });
+            }
+        }
+        let signer = match (&self.signer, self.unlock) {
+            (Some(path), _) => Some(self.read_signer(path)?),
+            (None, Some(address)) => Some(self.unlock(address)?),
+            (None, None) if self.dev => Some(dev_signer(&genesis)?),
+            (None, None) if self.mine => return Err(NodeError::NoSigner),
+            (None, None) => None,
         };
         Ok(NodeConfig {
             datadir: self.datadir.clone(),
             min_free_disk_mib: self.min_free_disk.unwrap_or(MIN_FREE_DISK_MIB),
             signer,
             period_override: self.dev_period,
-            miner: MinerConfig { gas_limit: self.miner_gas_limit, extra_data: None },
+            miner: MinerConfig {
+                gas_limit: self.miner.gas_limit,
+                gas_price: self.miner.gas_price,
+                extra_data: self.miner.extra_data,
+                order: self.miner.order,
+            },
             txpool: self.txpool.clone(),
             ..NodeConfig::new(genesis)
         })
+    }
+
+    fn genesis(&self, built_in: impl Fn(&str) -> Option<Vec<u8>>) -> Result<Vec<u8>, NodeError> {
+        let named =
+            |name: &str| built_in(name).ok_or_else(|| NodeError::UnknownNetwork(name.to_owned()));
+        match (self.dev, &self.network, &self.genesis, &self.datadir) {
+            (true, ..) => named(DEV_NETWORK),
+            (_, Some(name), ..) => named(name),
+            (_, _, Some(path), _) => network::read_genesis(path),
+            (_, _, _, Some(datadir)) => network::remembered(datadir)?.ok_or(NodeError::NoNetwork),
+            (false, None, None, None) => Err(NodeError::NoNetwork),
+        }
+    }
+
+    fn unlock(&self, address: Address) -> Result<SignerKey, NodeError> {
+        let folder = keystore_folder(self.keystore.as_deref(), self.datadir.as_deref());
+        let file = Keystore::new(folder).find(address)?;
+        let password = prompt::existing(self.password.as_deref(), address)?;
+        Ok(keystore::open(&file.path, password.as_bytes())?)
+    }
+
+    fn read_signer(&self, path: &Path) -> Result<SignerKey, NodeError> {
+        let bytes = keystore::read_secret(path)?;
+        if bytes.first() != Some(&b'{') {
+            let text = std::str::from_utf8(&bytes).map_err(|_| NodeError::InvalidKey)?;
+            return SignerKey::from_hex(text);
+        }
+        let address = keystore::secret_storage::account(&bytes)?.unwrap_or_default();
+        let password = prompt::existing(self.password.as_deref(), address)?;
+        Ok(keystore::open(path, password.as_bytes())?)
     }
 }
 
@@ -91,28 +200,6 @@ fn dev_signer(genesis: &[u8]) -> Result<SignerKey, NodeError> {
         listed_signers(&genesis.header.extra_data).map_err(chain::error::ChainError::from)?;
     let may_seal = |key: &SignerKey| key.address().is_ok_and(|address| signers.contains(&address));
     dev_accounts::keys().into_iter().find(may_seal).ok_or(NodeError::NoDevSigner { signers })
-}
-
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, NodeError> {
-    std::fs::read(path).map_err(|source| NodeError::Unreadable {
-        what,
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// A genesis file's bytes, once it is known to read.
-fn read_genesis(path: &Path) -> Result<Vec<u8>, NodeError> {
-    let bytes = read("the genesis", path)?;
-    Genesis::from_json(&bytes)
-        .map_err(|source| NodeError::BadGenesis { path: path.to_owned(), source })?;
-    Ok(bytes)
-}
-
-fn read_key(path: &Path) -> Result<SignerKey, NodeError> {
-    let bytes = zeroize::Zeroizing::new(read("the signer's key", path)?);
-    let text = std::str::from_utf8(&bytes).map_err(|_| NodeError::InvalidKey)?;
-    SignerKey::from_hex(text)
 }
 
 #[cfg(test)]

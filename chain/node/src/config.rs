@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, B256, keccak256};
 use chain::disk::{Disk, OsDisk};
+use chain::pool::Order;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
@@ -55,6 +56,10 @@ pub struct MinerConfig {
     pub gas_limit: Option<u64>,
     /// First 32 bytes of extra-data, free to use; `msnet/<version>` if absent.
     pub extra_data: Option<[u8; 32]>,
+    /// Least tip in wei that is suggested, and that the pool takes; the network's default if absent.
+    pub gas_price: Option<u128>,
+    /// Who comes first in own blocks; the network's default if absent.
+    pub order: Option<Order>,
 }
 
 impl MinerConfig {

@@ -36,9 +36,40 @@ pub enum NodeError {
     UnknownNetwork(String),
     /// Neither a network nor a genesis was named.
     #[error(
-        "no network was chosen\n  do: start a development chain with --dev, or add --network NAME or --genesis FILE"
+        "no network was chosen\n  do: start a development chain with --dev, add --network NAME or --genesis FILE, or name a folder that msnet init made with --datadir"
     )]
     NoNetwork,
+    /// A data folder that no network was stored in.
+    #[error(
+        "{} holds no chain\n  do: check --datadir, or make one there with msnet init FILE --datadir {}",
+        datadir.display(),
+        datadir.display()
+    )]
+    NoGenesis {
+        /// The folder.
+        datadir: PathBuf,
+    },
+    /// `--networkid` and the genesis differ.
+    #[error(
+        "the genesis has network id {have}, --networkid says {want}\n  do: check which network this should be; network id and chain id are one number here"
+    )]
+    OtherNetworkId {
+        /// The genesis' chain id.
+        have: u64,
+        /// The flag's.
+        want: u64,
+    },
+    /// `--mine` without a key.
+    #[error(
+        "nothing to seal with: --mine was given without a key\n  do: add --unlock ADDRESS --password FILE, or --signer KEYFILE"
+    )]
+    NoSigner,
+    /// A key file does not open.
+    #[error(transparent)]
+    Keystore(#[from] crate::keystore::KeystoreError),
+    /// No password.
+    #[error(transparent)]
+    Prompt(#[from] crate::prompt::PromptError),
     /// Not a secret key.
     #[error("the signer's key is not a secp256k1 secret key (64 hex digits, not zero)")]
     InvalidKey,

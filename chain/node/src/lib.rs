@@ -16,19 +16,28 @@
 //! folder.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod args;
 pub mod blocktest;
+pub mod chainfile;
 pub mod config;
+pub mod db;
 pub mod dev_accounts;
 pub mod disk_watch;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod handle;
 pub mod keystore;
+pub mod network;
 pub mod permissions;
+pub mod progress;
+pub mod prompt;
 pub mod recover;
 pub mod sealer;
 pub mod service;
+pub mod settings;
+pub mod signer;
 pub mod txpool_args;
 mod txpool_journal;
 mod txpool_upkeep;

@@ -29,11 +29,12 @@ use chain::{
 };
 
 use crate::{
-    config::NodeConfig,
+    config::{MinerConfig, NodeConfig},
     disk_watch::DiskWatch,
     error::NodeError,
     events::{Events, PendingTransaction},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
+    network,
     permissions::{Guard, PERMISSIONS_FILE},
     recover::Recovery,
     sealer::{Sealer, now_ms},
@@ -51,7 +52,7 @@ const STOP_TIME: Duration = Duration::from_secs(8);
 /// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
 const GAS_PRICE_FLOOR: u128 = 1_000_000_000;
 /// Folder of the ledger inside the data folder.
-const STORE_FOLDER: &str = "msnet";
+pub(crate) const STORE_FOLDER: &str = "msnet";
 
 /// A running node. Dropping it without [`Node::stop`] ends the writer at its next command, without
 /// waiting.
@@ -82,15 +83,19 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
+        let datadir = config.datadir.clone();
         let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
         let chain = Blockchain::open(&genesis, storage(place.clone()))?;
         let disk = DiskWatch::new(place, config.min_free_disk_mib);
+        if let Some(datadir) = &datadir {
+            network::remember(datadir, &config.genesis)?;
+        }
         let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
         for flag in config.txpool.raised() {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
         }
-        let shared = Arc::new(share(&chain, signer, &config.txpool, guard, disk));
+        let shared = Arc::new(share(&chain, signer, &config.txpool, &config.miner, guard, disk));
         let sealer = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
@@ -168,15 +173,19 @@ fn share(
     chain: &Blockchain,
     signer: Option<Address>,
     txpool: &TxPoolArgs,
+    miner: &MinerConfig,
     guard: Guard,
     disk: DiskWatch,
 ) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
-    let config = txpool.pool_config(spec.zero_base_fee);
+    let mut config = txpool.pool_config(spec.zero_base_fee);
+    config.price_limit = miner.gas_price.unwrap_or(config.price_limit);
+    config.order = miner.order.unwrap_or(config.order);
     let mut pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
     let accounts = guard.lists.accounts_allowlist.as_ref();
     pool.permit(accounts.map(|accounts| accounts.iter().copied().collect()));
-    let gas_price_floor = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
+    let usual_price = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
+    let gas_price_floor = miner.gas_price.unwrap_or(usual_price);
     Shared {
         reader,
         pool: Mutex::new(pool),

@@ -40,11 +40,22 @@ impl Blockchain {
         storage: Storage,
         rules: Rules,
     ) -> Result<Self, ChainError> {
-        let is_clique = matches!(rules, Rules::Clique);
-        if is_clique {
+        if matches!(rules, Rules::Clique) {
             genesis.validate_runnable()?;
         }
-        let (mut store, records) = Store::open(&storage, genesis)?;
+        let (store, records) = Store::open(&storage, genesis)?;
+        Self::with_store(genesis, &storage, store, records, rules)
+    }
+
+    /// A chain on a store that is open.
+    pub(crate) fn with_store(
+        genesis: &Genesis,
+        storage: &Storage,
+        mut store: Store,
+        records: Vec<LogRecord>,
+        rules: Rules,
+    ) -> Result<Self, ChainError> {
+        let is_clique = matches!(rules, Rules::Clique);
         store.check_engine(rules.engine())?;
         let spec = Arc::new(genesis.spec.clone());
         let header = genesis.sealed_header();
@@ -89,7 +100,7 @@ impl Blockchain {
     }
 
     /// Puts the log's blocks into the tree and goes to the best head among them.
-    fn replay(&mut self, records: Vec<LogRecord>) -> Result<(), ChainError> {
+    pub(super) fn replay(&mut self, records: Vec<LogRecord>) -> Result<(), ChainError> {
         for record in records {
             self.take_record(record)?;
         }
@@ -148,6 +159,7 @@ impl Blockchain {
             LogRecord::Bad(hash, reason, position) => {
                 Arc::make_mut(&mut self.bad).insert(hash, reason, position);
             }
+            LogRecord::Rewind(number) => self.drop_above(number, &mut |_| {})?,
         }
         Ok(())
     }
@@ -163,7 +175,7 @@ fn greatest(view: &View, records: &[LogRecord]) -> (u64, u64) {
     let head = view.head().block.header();
     let blocks = records.iter().filter_map(|record| match record {
         LogRecord::Block(block, ..) => Some(block.header()),
-        LogRecord::Receipts(..) | LogRecord::Bad(..) => None,
+        LogRecord::Receipts(..) | LogRecord::Bad(..) | LogRecord::Rewind(_) => None,
     });
     blocks.fold((head.number, head.timestamp), |(number, timestamp), header| {
         (number.max(header.number), timestamp.max(header.timestamp))

@@ -167,7 +167,7 @@ pub(crate) fn open_segment(
     if size < SEGMENT_HEADER_BYTES {
         return Err(damaged(size, "the file is shorter than what was once synced"));
     }
-    let mut scan = Scan { file, size, buffered: Vec::new(), buffered_at: 0 };
+    let mut scan = Scan::new(file, size);
     let header = scan.take::<16>(0).map_err(failed)?;
     if header == [0; 16] && may_be_new && scan.is_zero().map_err(failed)? {
         // The same, on a disk that made the file longer before it wrote the bytes.
@@ -199,7 +199,10 @@ pub(crate) fn open_segment(
     Ok(offset)
 }
 
-fn check_segment_header(header: [u8; 16], genesis: B256) -> Result<(), Result<String, ChainError>> {
+pub(super) fn check_segment_header(
+    header: [u8; 16],
+    genesis: B256,
+) -> Result<(), Result<String, ChainError>> {
     if &header[..6] != MAGIC {
         return Err(Ok("no segment header".to_owned()));
     }
@@ -216,7 +219,7 @@ fn check_segment_header(header: [u8; 16], genesis: B256) -> Result<(), Result<St
 }
 
 /// Reads a file from front to back in large pieces.
-struct Scan {
+pub(super) struct Scan {
     file: Arc<dyn DiskFile>,
     size: u64,
     buffered: Vec<u8>,
@@ -224,8 +227,13 @@ struct Scan {
 }
 
 impl Scan {
+    /// A file that is `size` bytes long.
+    pub(super) const fn new(file: Arc<dyn DiskFile>, size: u64) -> Self {
+        Self { file, size, buffered: Vec::new(), buffered_at: 0 }
+    }
+
     /// The next payload, or why there is none.
-    fn frame(&mut self, offset: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
+    pub(super) fn frame(&mut self, offset: u64) -> io::Result<Result<Vec<u8>, &'static str>> {
         let left = self.size - offset;
         if left < FRAME_HEADER_BYTES as u64 {
             return Ok(Err("the file ends inside a frame header"));
@@ -263,7 +271,7 @@ impl Scan {
         Ok(false)
     }
 
-    fn take<const N: usize>(&mut self, offset: u64) -> io::Result<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self, offset: u64) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.read(offset, &mut bytes)?;
         Ok(bytes)

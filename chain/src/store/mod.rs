@@ -7,9 +7,14 @@ mod bad;
 mod compat;
 mod flush;
 pub mod journal;
+pub mod reindex;
+mod rewind;
 pub mod schema;
+pub mod seals;
 mod shelf;
 pub mod snapshots;
+pub mod stat;
+pub mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -70,6 +75,8 @@ pub enum LogRecord {
     Receipts(B256, Position),
     /// The block with this hash broke a rule.
     Bad(B256, String, Position),
+    /// Blocks above this number that came before are passed over.
+    Rewind(u64),
 }
 
 /// A block as the store gives it back.
@@ -118,19 +125,18 @@ impl Store {
         disk.create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
         let lock = take_lock(disk.as_ref(), &folder.join("LOCK"))?;
         check_format(disk.as_ref(), &folder.join("FORMAT"))?;
+        reindex::refuse_unfinished(disk.as_ref(), folder)?;
         let tables = RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?;
         let flushed = prepare_tables(&tables, genesis, hash)?;
         let kv = Arc::new(CachedKv::new(tables, CACHE_BYTES));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
-        // A block is appended with its receipts or alone, receipts also alone.
-        let begins = |kind| kind != schema::kind::RECEIPTS;
         let log = Log::open(
             &disk,
             &folder.join("blocks"),
             hash,
             log_from,
-            begins,
+            begins_append,
             &mut |at, payload| {
                 records.push(read_record(at, payload)?);
                 Ok(())
@@ -395,6 +401,11 @@ impl Store {
         self.flushed = flushed;
         Ok(())
     }
+}
+
+/// A block is appended with its receipts or alone, receipts also alone.
+fn begins_append(kind: u8) -> bool {
+    kind != schema::kind::RECEIPTS
 }
 
 fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskLock>, ChainError> {

@@ -13,6 +13,7 @@
 //! | 1 block | `[block as on the wire, total difficulty, senders 20·t bytes]` |
 //! | 2 receipts | `[block hash, [[status or root, cumulative gas, logs], …]]` |
 //! | 3 bad | `[block hash, text]`, then the block on the wire if it has no frame 1 |
+//! | 4 rewind | `[number]`: blocks above it that stand before this frame are passed over |
 //! | 16 diff | `[number, block hash, part, parts, [[address, slim account or empty], …], [[address, slot, value], …]]`, values before the block; the parts of one diff stand one behind the other |
 //! | 32 seal | `[signer, parent hash, number, seal hash, block hash]` |
 //!
@@ -73,6 +74,8 @@ pub mod kind {
     pub const RECEIPTS: u8 = 2;
     /// A block that broke a rule when it was run.
     pub const BAD: u8 = 3;
+    /// An operator took the chain back.
+    pub const REWIND: u8 = 4;
     /// The old values of what a block changed.
     pub const DIFF: u8 = 16;
     /// A seal of ours.
@@ -182,7 +185,11 @@ impl ReceiptsFrame {
 
     /// The receipts, their types taken from the block's transactions.
     pub fn into_receipts(self, block: &Block) -> Vec<Receipt> {
-        let types = block.body.transactions.iter().map(alloy_consensus::Typed2718::ty);
+        self.with_types(block.body.transactions.iter().map(alloy_consensus::Typed2718::ty))
+    }
+
+    /// The receipts of transactions of these types.
+    pub(crate) fn with_types(self, types: impl Iterator<Item = u8>) -> Vec<Receipt> {
         let receipts = self.receipts.into_iter().zip(types).map(|(item, tx_type)| Receipt {
             tx_type,
             success: !item.status.is_empty(),
@@ -215,6 +222,13 @@ impl BadFrame {
 
 /// Keys in one part of a diff: 132 bytes each at most, so that a part fits a frame.
 pub const DIFF_PART_KEYS: usize = 200_000;
+
+/// Frame 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub struct RewindFrame {
+    /// The block that became the head.
+    pub number: u64,
+}
 
 /// Frame 16.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use alloy_primitives::{B256, U256};
 use super::{
     LogRecord, StoredBlock,
     schema::{
-        self, BadFrame, BlockFrame, BlockRow, DiffFrame, Flushed, ReceiptsFrame, block_key, kind,
+        self, BadFrame, BlockFrame, BlockRow, DiffFrame, Flushed, ReceiptsFrame, RewindFrame,
+        block_key, kind,
     },
 };
 use crate::{
@@ -290,6 +291,10 @@ pub(super) fn read_record(position: Position, payload: &[u8]) -> Result<LogRecor
         kind::BAD => {
             let frame: BadFrame = schema::decode("bad frame", bytes)?;
             Ok(LogRecord::Bad(frame.block_hash, frame.text, position))
+        }
+        kind::REWIND => {
+            let frame: RewindFrame = schema::decode("rewind frame", bytes)?;
+            Ok(LogRecord::Rewind(frame.number))
         }
         other => Err(unknown(format!("unknown frame kind {other}"))),
     }

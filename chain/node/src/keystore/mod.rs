@@ -11,9 +11,9 @@ pub mod error;
 pub mod secret_storage;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -25,7 +25,7 @@ pub use self::{
     error::KeystoreError,
     secret_storage::{Cost, decrypt, encrypt},
 };
-use crate::config::SignerKey;
+use crate::{config::SignerKey, files};
 
 /// Largest key file; geth's have about 500 bytes.
 pub const KEYSTORE_BYTES: u64 = 64 * 1024;
@@ -201,29 +201,9 @@ fn read_bounded(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
     Ok(bytes)
 }
 
-/// Writes aside, syncs, renames, syncs the folder.
+/// In place of what stood there, whole or not at all.
 fn write_whole(path: &Path, json: &[u8]) -> Result<(), KeystoreError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.join(format!(".{name}.tmp"));
-    let write = || {
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(KEYSTORE_MODE)
-            .open(&aside)?;
-        file.set_permissions(fs::Permissions::from_mode(KEYSTORE_MODE))?;
-        file.write_all(json)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(|source| {
-        // the half-written copy is of no use; that it cannot be removed either is no second error
-        let _ = fs::remove_file(&aside);
-        io_error("write", path, source)
-    })
+    files::write_whole(path, KEYSTORE_MODE, json).map_err(|source| io_error("write", path, source))
 }
 
 fn io_error(doing: &'static str, path: &Path, source: io::Error) -> KeystoreError {

@@ -12,6 +12,7 @@ mod proofs;
 mod recorded;
 mod refusals;
 mod stopping;
+mod upkeep;
 
 use std::{collections::BTreeMap, path::Path};
 
