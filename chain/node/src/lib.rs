@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+mod arrivals;
 pub mod config;
 pub mod dev_accounts;
 pub mod error;

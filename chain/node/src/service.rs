@@ -1,7 +1,7 @@
 //! [`Node`]: start order, the writer's thread, stop order.
 //!
 //! One thread named `writer` owns the ledger. It takes commands from a bounded queue and, between
-//! them, seals when a block is due. Nothing is told before it is on disk and readers see it:
+//! them, runs what arrives in its open block and seals it when it is due. Nothing is told before it is on disk and readers see it:
 //! ledger, then pool, then [`ChainEvent`]s.
 //!
 //! [`ChainEvent`]: crate::events::ChainEvent
@@ -28,9 +28,10 @@ use chain::{
 };
 
 use crate::{
+    arrivals::Arrivals,
     config::NodeConfig,
     error::NodeError,
-    events::{Events, PendingTransaction},
+    events::{Events, PendingTransactions},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
     recover::Recovery,
     sealer::{Sealer, now_ms},
@@ -41,6 +42,8 @@ use crate::{
 const COMMANDS: usize = 64;
 /// Longest sleep of the writer, so that a clock that was set does not stop the chain.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Arrivals are run together that come within this time, unless a block is due: a wake-up costs as much as a transfer.
+const BUILD_PAUSE: Duration = Duration::from_millis(4);
 /// Time the writer has to end.
 const STOP_TIME: Duration = Duration::from_secs(2);
 /// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
@@ -54,6 +57,7 @@ const STORE_FOLDER: &str = "msnet";
 pub struct Node {
     handle: NodeHandle,
     writer: JoinHandle<Result<(), ChainError>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -78,23 +82,29 @@ impl Node {
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
         let chain = Blockchain::open(&genesis, storage(config.datadir))?;
         let shared = Arc::new(share(&chain, signer));
-        let sealer = config.signer.zip(signer).map(|(key, signer)| {
+        let settings = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
                 gas_limit_target: config.miner.gas_limit.unwrap_or(genesis.header.gas_limit),
                 vanity: config.miner.vanity(),
                 proposals: std::collections::BTreeMap::new(),
             };
-            Sealer::new(key, settings)
+            (key, settings)
         });
         let (commands, inbox) = sync_channel(COMMANDS);
-        let writer = Writer { chain, sealer, shared: Arc::clone(&shared), inbox };
+        let (recovery, workers) = Recovery::start().map_err(NodeError::Thread)?;
+        let to_write = Arc::clone(&shared);
+        // The open block stays on its thread: the EVM shares its memory without locks.
+        let write = move || {
+            let sealer = settings.map(|(key, settings)| Sealer::new(key, settings));
+            Writer { chain, sealer, shared: to_write, inbox, built: Instant::now() }.run()
+        };
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(write)
             .map_err(NodeError::Thread)?;
-        let handle = NodeHandle { shared, commands, recovery: Recovery::default() };
-        Ok(Self { handle, writer })
+        let handle = NodeHandle { shared, commands, recovery };
+        Ok(Self { handle, writer, workers })
     }
 
     /// A door to this node.
@@ -108,8 +118,9 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after two seconds.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { handle, writer } = self;
+        let Self { handle, writer, workers } = self;
         let end = move || {
+            handle.recovery.stop(workers);
             stop_writer(&handle.commands, &writer)?;
             writer
                 .join()
@@ -149,7 +160,14 @@ fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
     let config = PoolConfig::for_network(spec.zero_base_fee);
     let pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
     let gas_price_floor = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
-    Shared { reader, pool: Mutex::new(pool), events: Events::default(), signer, gas_price_floor }
+    Shared {
+        reader,
+        pool: Mutex::new(pool),
+        arrivals: Arrivals::default(),
+        events: Events::default(),
+        signer,
+        gas_price_floor,
+    }
 }
 
 /// The one thread that changes the ledger.
@@ -158,12 +176,14 @@ struct Writer {
     sealer: Option<Sealer>,
     shared: Arc<Shared>,
     inbox: Receiver<Command>,
+    /// When the open block was looked after last.
+    built: Instant,
 }
 
 impl Writer {
     fn run(mut self) -> Result<(), ChainError> {
         loop {
-            let sleep = self.time_to_next_block();
+            let sleep = self.build_and_seal();
             match self.inbox.recv_timeout(sleep) {
                 Ok(Command::Work) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Command::Import(block, reply)) => {
@@ -173,30 +193,50 @@ impl Writer {
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.seal_if_due();
         }
         self.chain.close()
     }
 
-    fn time_to_next_block(&mut self) -> Duration {
+    /// Runs what has arrived, seals if it is time, and says how long there is nothing to do.
+    fn build_and_seal(&mut self) -> Duration {
         let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
         let now = now_ms();
-        match sealer.due_ms(&self.shared, now) {
-            Ok(Some(due)) => Duration::from_millis(due.saturating_sub(now)).min(LONGEST_SLEEP),
-            Ok(None) => LONGEST_SLEEP,
+        let slot = match sealer.slot(&self.shared, now) {
+            Ok(Some(slot)) => slot,
+            Ok(None) => {
+                self.shared.arrivals.look();
+                return LONGEST_SLEEP;
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot tell when to seal");
-                LONGEST_SLEEP
+                return LONGEST_SLEEP;
             }
+        };
+        let left = Duration::from_millis(slot.due_ms.saturating_sub(now));
+        let rest = BUILD_PAUSE.saturating_sub(self.built.elapsed()).min(left);
+        if !rest.is_zero() {
+            return rest;
         }
+        let is_more = match sealer.build(&self.chain, &self.shared, slot, now) {
+            Ok(is_more) => is_more,
+            Err(error) => {
+                tracing::error!(%error, "cannot build a block");
+                return LONGEST_SLEEP;
+            }
+        };
+        self.built = Instant::now();
+        if is_more {
+            return Duration::ZERO;
+        }
+        if left.is_zero() {
+            self.seal();
+            return Duration::ZERO;
+        }
+        left.min(LONGEST_SLEEP)
     }
 
-    fn seal_if_due(&mut self) {
+    fn seal(&mut self) {
         let Some(sealer) = &mut self.sealer else { return };
-        let now = now_ms();
-        if !matches!(sealer.due_ms(&self.shared, now), Ok(Some(due)) if due <= now) {
-            return;
-        }
         let started = Instant::now();
         match sealer.seal(&mut self.chain, &self.shared) {
             Ok(Some(change)) => {
@@ -235,7 +275,7 @@ impl Writer {
 
     /// Drops what was mined, brings back what left the chain.
     fn refresh_pool(&self, change: &HeadChange) -> Result<(), PoolError> {
-        let view = HeadAccounts::new(&self.shared.reader)?;
+        let view = HeadAccounts::new(&self.shared.reader);
         let head = pool_head(&self.shared.reader, now_ms() / 1_000);
         let mut pool = self.shared.pool();
         let mut executable = pool.on_new_head(head, senders(change), &view)?;
@@ -249,8 +289,8 @@ impl Writer {
             }
         }
         drop(pool);
-        for pooled in executable {
-            self.shared.events.announce_pending(PendingTransaction(pooled));
+        if !executable.is_empty() {
+            self.shared.events.announce_pending(PendingTransactions(executable.into()));
         }
         Ok(())
     }

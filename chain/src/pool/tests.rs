@@ -513,3 +513,56 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_arrives_later_takes_its_place() {
+    for order in [Order::Price, Order::Fair] {
+        let config = PoolConfig { order, price_limit: 0, ..PoolConfig::for_network(false) };
+        let (mut pool, state) = (Pool::new(config, HEAD), State::default());
+        let mut add = |sender, nonce, tip: u64| {
+            let transaction = transfer(sender, nonce, tip.into(), tip.into());
+            pool.add(transaction, sender, &state).unwrap();
+            pool.best(0)
+        };
+        let nonces = |best: &mut Best, count| {
+            best.take(count).map(|pooled| (pooled.sender, pooled.nonce())).collect::<Vec<_>>()
+        };
+        add(ALICE, 0, 5);
+        let mut best = add(ALICE, 1, 5);
+        assert_eq!(nonces(&mut best, 1), [(ALICE, 0)]);
+        let later = add(BOB, 0, 9).chain(add(ALICE, 2, 5)).chain(add(CAROL, 0, 1));
+        for pooled in later {
+            best.offer(pooled);
+        }
+        let want = match order {
+            Order::Price => [(BOB, 0), (ALICE, 1), (ALICE, 2), (CAROL, 0)],
+            Order::Fair => [(ALICE, 1), (BOB, 0), (CAROL, 0), (ALICE, 2)],
+        };
+        assert_eq!(nonces(&mut best, 9), want, "{order:?}");
+        // All of it was taken: offered again it changes nothing, the next nonce does.
+        for pooled in add(BOB, 1, 9) {
+            best.offer(pooled);
+        }
+        assert_eq!(nonces(&mut best, 9), [(BOB, 1)]);
+        best.leave_out(BOB);
+        for pooled in add(BOB, 2, 9) {
+            best.offer(pooled);
+        }
+        assert_eq!(nonces(&mut best, 9), []);
+    }
+}
+
+#[test]
+fn a_replacement_comes_in_the_place_of_the_old_one() {
+    let (mut pool, state) = (Pool::new(PoolConfig::for_network(false), HEAD), State::default());
+    for (sender, tip) in [(ALICE, 10), (BOB, 20)] {
+        pool.add(transfer(sender, 0, tip, tip), sender, &state).unwrap();
+    }
+    let mut best = pool.best(15);
+    let added = pool.add(transfer(ALICE, 0, 30, 30), ALICE, &state).unwrap();
+    for pooled in added.executable {
+        best.offer(pooled);
+    }
+    let taken: Vec<_> = best.map(|pooled| (pooled.sender, pooled.tip_cap())).collect();
+    assert_eq!(taken, [(ALICE, 30), (BOB, 20)]);
+}
