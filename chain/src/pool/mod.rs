@@ -1,87 +1,46 @@
 //! What waits for a block: pending and queued transactions per sender.
 //!
 //! A sender's transactions are *pending* from its account's nonce on without a gap, and *queued*
-//! behind a gap. The pool is bounded in every direction: per sender, in slots, in bytes. It neither
-//! recovers senders nor reads clocks; the caller hands in both the sender and the head state.
+//! behind a gap. The pool is bounded in every direction: per sender, in slots, in bytes, in the time
+//! that a queued one may wait. It neither recovers senders nor reads clocks; the caller hands in the
+//! sender, the head state and the time.
 //!
-//! [`validate`] decides what may enter, [`order`] what leaves first.
+//! In reading order: [`limits`] and [`transaction`] name what is counted; [`validate`] decides what
+//! may enter; [`ready`] is the order in which the builder takes ([`Walk`]), [`order`] the same as a
+//! copy for readers; `evict` says what a full pool gives up, `sender` holds one account.
+//!
+//! A change costs O(log n) and what it moves between pending and queued; a new head that and the
+//! senders that it names. Only other rules for all (a lower gas limit than something here needs, a
+//! fork) look at everything.
 
+mod evict;
+pub mod limits;
 pub mod order;
+pub mod ready;
+mod sender;
+pub mod transaction;
 pub mod validate;
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use alloy_consensus::Transaction as _;
-use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, U256};
 use revm::primitives::hardfork::SpecId;
 
+pub use limits::PoolConfig;
 pub use order::{Best, Order};
+pub use ready::Walk;
+pub use transaction::{Origin, PoolTransaction};
 pub use validate::{AccountState, AccountView, PoolError};
 
 use crate::block::Transaction;
+use evict::{Eviction, Scene, Shortage};
+use ready::Ready;
+use sender::{Bounds, Class, Sender};
 use validate::{Waiting, validate_account, validate_transaction};
-
-/// Bytes of a transaction that count as one slot.
-pub const SLOT_BYTES: usize = 32 * 1_024;
-/// Slots in all, pending and queued (`--txpool.globalslots` + `globalqueue`).
-pub const GLOBAL_SLOTS: usize = 65_536 + 16_384;
-/// Queued transactions in all: a gap may never be filled, so they get the smaller part.
-pub const GLOBAL_QUEUE: usize = 16_384;
-/// Queued transactions per sender (`--txpool.accountqueue`).
-pub const ACCOUNT_QUEUE: usize = 1_024;
-/// Transactions per sender (`--txpool.senderlimit`), and never more than a quarter of the slots.
-pub const SENDER_LIMIT: usize = 8_192;
-/// Bytes in all.
-pub const MAX_BYTES: usize = 128 << 20;
-/// By how much a replacement must raise both caps, percent (`--txpool.pricebump`).
-pub const PRICE_BUMP_PERCENT: u128 = 10;
-
-/// Limits and policy of one node's pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// Least tip cap, wei per gas.
-    pub price_limit: u128,
-    /// How much a replacement must raise both caps, percent.
-    pub price_bump_percent: u128,
-    /// Slots in all.
-    pub global_slots: usize,
-    /// Queued transactions in all.
-    pub global_queue: usize,
-    /// Queued transactions per sender.
-    pub account_queue: usize,
-    /// Transactions per sender.
-    pub sender_limit: usize,
-    /// Bytes in all.
-    pub max_bytes: usize,
-    /// How blocks are filled, and what a full pool gives up.
-    pub order: Order,
-}
-
-impl PoolConfig {
-    /// The defaults of a network: without a base fee nothing is paid, so the price limit is 0 and
-    /// senders take turns.
-    pub fn for_network(zero_base_fee: bool) -> Self {
-        Self {
-            price_limit: if zero_base_fee { 0 } else { 1 },
-            price_bump_percent: PRICE_BUMP_PERCENT,
-            global_slots: GLOBAL_SLOTS,
-            global_queue: GLOBAL_QUEUE,
-            account_queue: ACCOUNT_QUEUE,
-            sender_limit: SENDER_LIMIT,
-            max_bytes: MAX_BYTES,
-            order: if zero_base_fee { Order::Fair } else { Order::Price },
-        }
-    }
-
-    fn sender_limit(&self) -> usize {
-        self.sender_limit.min(self.global_slots / 4)
-    }
-}
 
 /// What the pool must know of the block that comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,52 +53,6 @@ pub struct PoolHead {
     pub gas_limit: u64,
 }
 
-/// A waiting transaction.
-#[derive(Debug, Clone)]
-pub struct PoolTransaction {
-    /// The signed transaction.
-    pub transaction: Transaction,
-    /// Its recovered sender.
-    pub sender: Address,
-    /// Position in the order of arrival at this pool.
-    pub arrival: u64,
-    /// Bytes of its EIP-2718 form.
-    pub size: usize,
-}
-
-impl PoolTransaction {
-    fn new(transaction: Transaction, sender: Address, arrival: u64) -> Self {
-        let size = transaction.encode_2718_len();
-        Self { transaction, sender, arrival, size }
-    }
-
-    /// Transaction hash.
-    pub fn hash(&self) -> B256 {
-        *self.transaction.tx_hash()
-    }
-
-    /// Sender's nonce.
-    pub fn nonce(&self) -> u64 {
-        self.transaction.nonce()
-    }
-
-    /// The most it may cost, wei: gas limit · fee cap + value.
-    pub fn cost(&self) -> U256 {
-        let fee = U256::from(self.transaction.gas_limit())
-            .saturating_mul(U256::from(self.transaction.max_fee_per_gas()));
-        fee.saturating_add(self.transaction.value())
-    }
-
-    /// Tip cap, or gas price of the types that have no tip, wei per gas.
-    pub fn tip_cap(&self) -> u128 {
-        self.transaction.priority_fee_or_price()
-    }
-
-    fn slots(&self) -> usize {
-        self.size.div_ceil(SLOT_BYTES)
-    }
-}
-
 /// What became of a transaction that entered.
 #[derive(Debug, Clone)]
 pub struct Added {
@@ -149,60 +62,8 @@ pub struct Added {
     pub executable: Vec<Arc<PoolTransaction>>,
     /// The one with the same nonce that it replaced.
     pub replaced: Option<Arc<PoolTransaction>>,
-    /// The one that a full pool gave up for it.
-    pub evicted: Option<Arc<PoolTransaction>>,
-}
-
-/// One sender's transactions by nonce; those below `pending_end` are executable.
-#[derive(Debug, Clone, Default)]
-struct Sender {
-    by_nonce: BTreeMap<u64, Arc<PoolTransaction>>,
-    /// Nonce of the account after the head.
-    state_nonce: u64,
-    /// First nonce from `state_nonce` on that is not here.
-    pending_end: u64,
-    /// Sum of the costs.
-    cost: U256,
-}
-
-impl Sender {
-    fn pending(&self) -> impl Iterator<Item = &Arc<PoolTransaction>> {
-        self.by_nonce.range(..self.pending_end).map(|(_, pooled)| pooled)
-    }
-
-    fn queued(&self) -> impl Iterator<Item = &Arc<PoolTransaction>> {
-        self.by_nonce.range(self.pending_end..).map(|(_, pooled)| pooled)
-    }
-
-    fn queued_count(&self) -> usize {
-        // pending ones are gapless from state_nonce on
-        let pending = usize::try_from(self.pending_end - self.state_nonce).unwrap_or(usize::MAX);
-        self.by_nonce.len().saturating_sub(pending)
-    }
-
-    fn insert(&mut self, pooled: Arc<PoolTransaction>) {
-        self.cost = self.cost.saturating_add(pooled.cost());
-        self.by_nonce.insert(pooled.nonce(), pooled);
-        self.extend_pending();
-    }
-
-    fn remove(&mut self, pooled: &PoolTransaction) {
-        self.cost = self.cost.saturating_sub(pooled.cost());
-        self.by_nonce.remove(&pooled.nonce());
-        self.pending_end = self.pending_end.min(pooled.nonce()).max(self.state_nonce);
-    }
-
-    fn set_state_nonce(&mut self, state_nonce: u64) {
-        self.state_nonce = state_nonce;
-        self.pending_end = state_nonce;
-        self.extend_pending();
-    }
-
-    fn extend_pending(&mut self) {
-        while self.by_nonce.contains_key(&self.pending_end) {
-            self.pending_end += 1;
-        }
-    }
+    /// Those that a full pool gave up for it.
+    pub evicted: Vec<Arc<PoolTransaction>>,
 }
 
 /// All waiting transactions of one node.
@@ -210,39 +71,49 @@ impl Sender {
 pub struct Pool {
     config: PoolConfig,
     head: PoolHead,
-    senders: BTreeMap<Address, Sender>,
+    /// Senders that may use this node; none lets everybody.
+    permitted: Option<HashSet<Address>>,
+    senders: HashMap<Address, Sender>,
     by_hash: HashMap<B256, Arc<PoolTransaction>>,
-    /// Cheapest first, for eviction by price.
-    by_price: BTreeSet<(u128, Reverse<u64>, B256)>,
-    /// Senders by number of transactions, for eviction by turns.
-    by_count: BTreeSet<(usize, Address)>,
+    ready: Ready,
+    eviction: Eviction,
+    /// Senders with queued transactions by the moment that these began to wait.
+    by_wait: BTreeSet<(u64, Address)>,
     /// Nonces replaced at price 0 since the head came.
     free_replacements: HashSet<(Address, u64)>,
-    slots: usize,
-    bytes: usize,
+    pending_slots: usize,
     queued_count: usize,
+    bytes: usize,
+    /// At least the greatest gas limit here.
+    gas_cap: u64,
     arrivals: u64,
+    now_secs: u64,
 }
 
 impl Pool {
     /// An empty pool for the block after `head`.
     pub fn new(config: PoolConfig, head: PoolHead) -> Self {
         Self {
+            ready: Ready::new(config.order),
             config,
             head,
-            senders: BTreeMap::new(),
+            permitted: None,
+            senders: HashMap::new(),
             by_hash: HashMap::new(),
-            by_price: BTreeSet::new(),
-            by_count: BTreeSet::new(),
+            eviction: Eviction::default(),
+            by_wait: BTreeSet::new(),
             free_replacements: HashSet::new(),
-            slots: 0,
-            bytes: 0,
+            pending_slots: 0,
             queued_count: 0,
+            bytes: 0,
+            gas_cap: 0,
             arrivals: 0,
+            now_secs: 0,
         }
     }
 
-    /// Takes a transaction whose `sender` was recovered from its signature.
+    /// Takes a transaction that was submitted to this node; `sender` was recovered from its
+    /// signature.
     ///
     /// # Errors
     /// [`PoolError`] with the first rule that broke; the pool is then unchanged.
@@ -252,45 +123,62 @@ impl Pool {
         sender: Address,
         view: &impl AccountView,
     ) -> Result<Added, PoolError> {
+        self.add_from(Origin::Here, transaction, sender, view)
+    }
+
+    /// [`Pool::add`] for a transaction of either origin.
+    ///
+    /// # Errors
+    /// As for [`Pool::add`].
+    pub fn add_from(
+        &mut self,
+        origin: Origin,
+        transaction: Transaction,
+        sender: Address,
+        view: &impl AccountView,
+    ) -> Result<Added, PoolError> {
         if self.by_hash.contains_key(transaction.tx_hash()) {
             return Err(PoolError::AlreadyKnown);
         }
-        let pooled = Arc::new(PoolTransaction::new(transaction, sender, self.arrivals));
-        validate_transaction(&pooled, &self.head, &self.config)?;
+        let new = Arc::new(PoolTransaction::new(transaction, sender, origin, self.arrivals));
+        validate_transaction(&new, &self.head, &self.config)?;
         let account = view.account(sender)?;
-        if self.senders.get(&sender).is_some_and(|own| own.state_nonce != account.nonce) {
+        if self.senders.get(&sender).is_some_and(|own| own.bounds.state_nonce != account.nonce) {
             // the view is newer than the last head that the pool was told of
             self.refresh(sender, account, false);
         }
-        let replaced = self.at(sender, pooled.nonce());
+        let replaced = self.at(sender, new.nonce());
         let waiting = self.waiting(sender, replaced.as_deref());
-        validate_account(&pooled, account, waiting, self.config.sender_limit())?;
-        let is_free = self.validate_replacement(&pooled, replaced.as_deref())?;
-        let evicted = match &replaced {
-            Some(_) => None,
-            None => self.make_room(&pooled, account.nonce)?,
-        };
+        validate_account(&new, account, waiting, self.config.sender_count())?;
+        if !self.is_permitted(sender) {
+            return Err(PoolError::NotPermitted);
+        }
+        let is_free = self.validate_replacement(&new, replaced.as_deref())?;
+        let mut evicted = self.make_room(&new, replaced.as_deref(), account.nonce)?;
 
         if is_free {
-            self.free_replacements.insert((sender, pooled.nonce()));
-        }
-        for leaving in [&replaced, &evicted].into_iter().flatten() {
-            self.unlink(leaving);
-        }
-        self.link(Arc::clone(&pooled), account.nonce);
-        let mut executable = self.pending_from(sender, pooled.nonce());
-        if replaced.is_some() {
-            executable.truncate(1);
+            self.free_replacements.insert((sender, new.nonce()));
         }
         self.arrivals += 1;
-        Ok(Added { transaction: pooled, executable, replaced, evicted })
+        let executable = match &replaced {
+            Some(old) => self.replace(old, Arc::clone(&new)),
+            None => {
+                for victim in evicted.clone() {
+                    self.unlink(&victim);
+                    evicted.extend(self.trim_queue(victim.sender));
+                }
+                self.link(Arc::clone(&new), account.nonce)
+            }
+        };
+        evicted.extend(self.trim());
+        Ok(Added { transaction: new, executable, replaced, evicted })
     }
 
     /// Follows the chain to a new head: `changed` are the accounts that it touched.
     ///
     /// Mined and unpayable transactions go; what follows a gap becomes queued; what a gap no longer
     /// holds back becomes executable and is returned. Transactions of blocks that left the chain
-    /// come back through [`Pool::add`].
+    /// come back through [`Pool::add_from`]. An open [`Walk`] ends.
     ///
     /// # Errors
     /// Whatever reading the accounts fails with; senders not reached keep their old state.
@@ -300,19 +188,43 @@ impl Pool {
         changed: impl IntoIterator<Item = Address>,
         view: &impl AccountView,
     ) -> Result<Vec<Arc<PoolTransaction>>, PoolError> {
-        let narrower = head.gas_limit < self.head.gas_limit || head.spec_id != self.head.spec_id;
+        let is_narrower = head.gas_limit < self.gas_cap || head.spec_id != self.head.spec_id;
         self.head = head;
         self.free_replacements.clear();
-        let changed: BTreeSet<Address> = if narrower {
+        self.end_walk();
+        let changed: BTreeSet<Address> = if is_narrower {
+            self.gas_cap = 0;
             self.senders.keys().copied().collect()
         } else {
             changed.into_iter().filter(|sender| self.senders.contains_key(sender)).collect()
         };
         let mut executable = Vec::new();
         for sender in changed {
-            executable.extend(self.refresh(sender, view.account(sender)?, narrower));
+            let account = view.account(sender).inspect_err(|_| self.gas_cap = u64::MAX)?;
+            executable.extend(self.refresh(sender, account, is_narrower));
         }
+        self.trim();
+        executable
+            .retain(|pooled: &Arc<PoolTransaction>| self.by_hash.contains_key(&pooled.hash()));
         Ok(executable)
+    }
+
+    /// Tells the time, in s; queued transactions of senders that waited for longer than the lifetime
+    /// without a step forward go and are returned.
+    pub fn on_time(&mut self, now_secs: u64) -> Vec<Arc<PoolTransaction>> {
+        self.now_secs = now_secs;
+        let mut expired = Vec::new();
+        while let Some(&(since, address)) = self.by_wait.first()
+            && since.saturating_add(self.config.lifetime_secs) < now_secs
+        {
+            let Some(sender) = self.senders.get(&address) else { break };
+            let queued: Vec<_> = sender.queued().cloned().collect();
+            for pooled in queued {
+                self.unlink(&pooled);
+                expired.push(pooled);
+            }
+        }
+        expired
     }
 
     /// Takes out one transaction, such as one that the builder found to fail. Later ones of its
@@ -320,21 +232,35 @@ impl Pool {
     pub fn remove(&mut self, hash: &B256) -> Option<Arc<PoolTransaction>> {
         let pooled = self.by_hash.get(hash).cloned()?;
         self.unlink(&pooled);
+        self.trim_queue(pooled.sender);
+        self.trim();
         Some(pooled)
     }
 
-    /// The executable transactions as they are now, in the order in which a block takes them.
+    /// Sets who may send through this node; none lets everybody. Others' transactions that are here
+    /// already stay, but no block of this node takes them.
+    pub fn permit(&mut self, senders: Option<HashSet<Address>>) {
+        self.permitted = senders;
+        self.end_walk();
+    }
+
+    /// True if this node's policy lets the account send.
+    pub fn is_permitted(&self, sender: Address) -> bool {
+        self.permitted.as_ref().is_none_or(|permitted| permitted.contains(&sender))
+    }
+
+    /// A copy of the executable transactions as they are now, in the order in which a block takes
+    /// them: O(n). The builder takes a [`Walk`].
     pub fn best(&self, base_fee: u64) -> Best {
-        let executable = self
-            .senders
-            .iter()
-            .map(|(&address, sender)| (address, sender.pending().cloned().collect()));
+        let permitted = self.senders.iter().filter(|&(&address, _)| self.is_permitted(address));
+        let executable =
+            permitted.map(|(&address, sender)| (address, sender.pending().cloned().collect()));
         Best::new(self.config.order, base_fee, executable)
     }
 
     /// Nonce for the sender's next transaction: after its pending ones, else that of its account.
     pub fn pending_nonce(&self, sender: Address, state_nonce: u64) -> u64 {
-        let pending_end = self.senders.get(&sender).map(|sender| sender.pending_end);
+        let pending_end = self.senders.get(&sender).map(|sender| sender.bounds.pending_end);
         pending_end.unwrap_or(state_nonce).max(state_nonce)
     }
 
@@ -350,17 +276,39 @@ impl Pool {
 
     /// Executable transactions by sender and nonce.
     pub fn pending(&self) -> impl Iterator<Item = &Arc<PoolTransaction>> {
-        self.senders.values().flat_map(Sender::pending)
+        self.sorted_senders().into_iter().flat_map(Sender::pending)
     }
 
     /// Transactions behind a gap by sender and nonce.
     pub fn queued(&self) -> impl Iterator<Item = &Arc<PoolTransaction>> {
-        self.senders.values().flat_map(Sender::queued)
+        self.sorted_senders().into_iter().flat_map(Sender::queued)
+    }
+
+    /// One sender's transactions, pending and queued, by nonce.
+    pub fn of_sender(
+        &self,
+        sender: Address,
+    ) -> (Vec<Arc<PoolTransaction>>, Vec<Arc<PoolTransaction>>) {
+        let Some(sender) = self.senders.get(&sender) else { return Default::default() };
+        (sender.pending().cloned().collect(), sender.queued().cloned().collect())
+    }
+
+    /// What was submitted to this node and waits still, by sender and nonce: the journal's content.
+    pub fn submitted(&self) -> Vec<Arc<PoolTransaction>> {
+        let senders = self.sorted_senders().into_iter();
+        let all = senders.flat_map(|sender| sender.by_nonce.values());
+        all.filter(|pooled| pooled.origin == Origin::Here).cloned().collect()
     }
 
     /// The limits and policy it was made with.
     pub const fn config(&self) -> &PoolConfig {
         &self.config
+    }
+
+    fn sorted_senders(&self) -> Vec<&Sender> {
+        let mut senders: Vec<_> = self.senders.iter().collect();
+        senders.sort_unstable_by_key(|(address, _)| **address);
+        senders.into_iter().map(|(_, sender)| sender).collect()
     }
 
     fn at(&self, sender: Address, nonce: u64) -> Option<Arc<PoolTransaction>> {
@@ -397,63 +345,49 @@ impl Pool {
         Err(PoolError::ReplacementUnderpriced)
     }
 
-    /// Finds the transaction to give up for a new one, if the pool is full.
+    /// Finds the transactions to give up for a new one, if the pool is full.
     fn make_room(
         &self,
         new: &PoolTransaction,
+        replaced: Option<&PoolTransaction>,
         state_nonce: u64,
-    ) -> Result<Option<Arc<PoolTransaction>>, PoolError> {
+    ) -> Result<Vec<Arc<PoolTransaction>>, PoolError> {
         let own = self.senders.get(&new.sender);
-        let is_queued = new.nonce() > own.map_or(state_nonce, |own| own.pending_end);
-        if is_queued {
+        let pending_end = own.map_or(state_nonce, |own| own.bounds.pending_end);
+        let class = if new.nonce() > pending_end { Class::Queued } else { Class::Over };
+        let bytes = self.bytes - replaced.map_or(0, |old| old.size) + new.size;
+        let mut shortage =
+            Shortage { bytes: bytes.saturating_sub(self.config.max_bytes), ..Shortage::default() };
+        if class == Class::Queued && replaced.is_none() {
             let pooled = own.map_or(0, Sender::queued_count);
             if pooled >= self.config.account_queue {
                 return Err(PoolError::AccountLimitExceeded { pooled });
             }
-            if self.queued_count >= self.config.global_queue {
-                return Err(PoolError::Full);
-            }
+            shortage.queued = (self.queued_count + 1).saturating_sub(self.config.global_queue);
         }
-        let has_room = self.slots + new.slots() <= self.config.global_slots
-            && self.bytes + new.size <= self.config.max_bytes;
-        if has_room {
-            return Ok(None);
+        if class != Class::Queued {
+            // what it no longer holds back becomes pending with it
+            let follows = |own: &Sender| {
+                let end = own.first_gap(new.nonce().saturating_add(1));
+                let run = own.by_nonce.range(new.nonce().saturating_add(1)..end);
+                run.map(|(_, pooled)| pooled.slots()).sum()
+            };
+            let is_at_end = new.nonce() == pending_end;
+            let followers = own.filter(|_| is_at_end).map_or(0, follows);
+            let slots = self.pending_slots - replaced.map_or(0, PoolTransaction::slots)
+                + new.slots()
+                + followers;
+            shortage.slots = slots.saturating_sub(self.config.global_slots);
         }
-        let victim = match self.config.order {
-            Order::Price => self.cheapest_below(new)?,
-            Order::Fair => self.newest_of_longest(new)?,
-        };
-        if is_queued && self.is_pending(&victim) {
-            return Err(PoolError::FutureReplacesPending);
-        }
-        let slots = self.slots - victim.slots() + new.slots();
-        let bytes = self.bytes - victim.size + new.size;
-        if slots > self.config.global_slots || bytes > self.config.max_bytes {
+        if replaced.is_some() && shortage != Shortage::default() {
+            // a longer form of what was here gets no other's room
             return Err(PoolError::Full);
         }
-        Ok(Some(victim))
+        self.eviction.victims(self.scene(), new, class, shortage)
     }
 
-    fn cheapest_below(&self, new: &PoolTransaction) -> Result<Arc<PoolTransaction>, PoolError> {
-        let (tip, _, hash) = self.by_price.first().ok_or(PoolError::Full)?;
-        if new.tip_cap() <= *tip {
-            return Err(PoolError::Underpriced);
-        }
-        self.by_hash.get(hash).cloned().ok_or(PoolError::Full)
-    }
-
-    fn newest_of_longest(&self, new: &PoolTransaction) -> Result<Arc<PoolTransaction>, PoolError> {
-        let &(count, longest) = self.by_count.last().ok_or(PoolError::Full)?;
-        let own_count = self.senders.get(&new.sender).map_or(0, |own| own.by_nonce.len());
-        if own_count + 1 >= count {
-            return Err(PoolError::Full);
-        }
-        let longest = self.senders.get(&longest).ok_or(PoolError::Full)?;
-        longest.by_nonce.last_key_value().map(|(_, last)| Arc::clone(last)).ok_or(PoolError::Full)
-    }
-
-    fn is_pending(&self, pooled: &PoolTransaction) -> bool {
-        self.senders.get(&pooled.sender).is_some_and(|sender| pooled.nonce() < sender.pending_end)
+    const fn scene(&self) -> Scene<'_> {
+        Scene { config: &self.config, senders: &self.senders }
     }
 
     /// Brings one sender to its account's state after the head; returns what became executable.
@@ -464,86 +398,243 @@ impl Pool {
         rules_changed: bool,
     ) -> Vec<Arc<PoolTransaction>> {
         let Some(sender) = self.senders.get(&address) else { return Vec::new() };
-        let pending_end = sender.pending_end;
+        let pending_end = sender.bounds.pending_end;
+        let mined: Vec<_> =
+            sender.by_nonce.range(..account.nonce).map(|(_, pooled)| Arc::clone(pooled)).collect();
+        let may_lack = sender.cost_cap > account.balance;
         let is_gone = |pooled: &PoolTransaction| {
-            pooled.nonce() < account.nonce
-                || pooled.cost() > account.balance
+            may_lack && pooled.cost() > account.balance
                 || rules_changed && validate_transaction(pooled, &self.head, &self.config).is_err()
         };
-        let gone: Vec<_> =
-            sender.by_nonce.values().filter(|pooled| is_gone(pooled)).cloned().collect();
+        let gone: Vec<_> = if may_lack || rules_changed {
+            let rest = sender.by_nonce.range(account.nonce..).map(|(_, pooled)| pooled);
+            rest.filter(|pooled| is_gone(pooled)).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        for pooled in mined {
+            self.erase(&pooled);
+        }
+        self.change(address, |sender| {
+            let bounds = sender.bounds;
+            let is_gapless = (bounds.state_nonce..=bounds.pending_end).contains(&account.nonce);
+            let start = if is_gapless { bounds.pending_end } else { account.nonce };
+            (account.nonce, sender.first_gap(start))
+        });
         for pooled in gone {
             self.unlink(&pooled);
         }
-        self.change(address, |sender| sender.set_state_nonce(account.nonce));
+        if let Some(sender) = self.senders.get_mut(&address)
+            && may_lack
+        {
+            sender.cost_cap = account.balance;
+        }
+        if rules_changed && let Some(sender) = self.senders.get(&address) {
+            let gas = sender.by_nonce.values().map(|pooled| pooled.transaction.gas_limit()).max();
+            self.gas_cap = self.gas_cap.max(gas.unwrap_or(0));
+        }
         self.trim_queue(address);
         self.pending_from(address, pending_end)
     }
 
     /// Demotion may leave more queued transactions than a sender is allowed: the highest nonces go.
-    fn trim_queue(&mut self, address: Address) {
+    fn trim_queue(&mut self, address: Address) -> Vec<Arc<PoolTransaction>> {
+        let mut dropped = Vec::new();
         while let Some(sender) = self.senders.get(&address)
             && sender.queued_count() > self.config.account_queue
             && let Some((_, last)) = sender.by_nonce.last_key_value()
         {
             let last = Arc::clone(last);
             self.unlink(&last);
+            dropped.push(last);
         }
+        dropped
+    }
+
+    /// A new head may promote and demote beyond the limits of all: the worst go.
+    fn trim(&mut self) -> Vec<Arc<PoolTransaction>> {
+        let mut dropped = Vec::new();
+        while self.queued_count > self.config.global_queue
+            && let Some(worst) = self.eviction.worst(self.scene(), Class::Queued)
+        {
+            self.unlink(&worst);
+            dropped.push(worst);
+        }
+        while self.pending_slots > self.config.global_slots
+            && let Some(worst) = self.eviction.worst(self.scene(), Class::Over)
+        {
+            self.unlink(&worst);
+            dropped.extend(self.trim_queue(worst.sender));
+            dropped.push(worst);
+        }
+        dropped
     }
 
     /// The sender's executable transactions from a nonce on.
     fn pending_from(&self, address: Address, nonce: u64) -> Vec<Arc<PoolTransaction>> {
         let Some(sender) = self.senders.get(&address) else { return Vec::new() };
-        let pending = sender.by_nonce.range(nonce.min(sender.pending_end)..sender.pending_end);
+        let end = sender.bounds.pending_end;
+        let pending = sender.by_nonce.range(nonce.min(end)..end);
         pending.map(|(_, pooled)| Arc::clone(pooled)).collect()
     }
 
-    fn link(&mut self, pooled: Arc<PoolTransaction>, state_nonce: u64) {
-        self.slots += pooled.slots();
-        self.bytes += pooled.size;
-        self.by_price.insert(price_key(&pooled));
-        self.by_hash.insert(pooled.hash(), Arc::clone(&pooled));
+    /// Puts a new transaction in; returns what became executable.
+    fn link(
+        &mut self,
+        pooled: Arc<PoolTransaction>,
+        state_nonce: u64,
+    ) -> Vec<Arc<PoolTransaction>> {
+        let (address, nonce) = (pooled.sender, pooled.nonce());
+        let account_slots = self.config.account_slots;
+        self.senders.entry(address).or_insert_with(|| Sender {
+            bounds: Bounds::new(state_nonce, state_nonce, account_slots),
+            ..Sender::default()
+        });
+        self.write(pooled);
+        self.change(address, |sender| {
+            (sender.bounds.state_nonce, sender.first_gap(sender.bounds.pending_end))
+        });
+        self.pending_from(address, nonce)
+    }
+
+    /// Puts a transaction in the place of another; returns it if it is executable.
+    fn replace(
+        &mut self,
+        old: &PoolTransaction,
+        new: Arc<PoolTransaction>,
+    ) -> Vec<Arc<PoolTransaction>> {
+        let address = new.sender;
+        self.erase(old);
+        self.write(Arc::clone(&new));
+        self.change(address, |sender| (sender.bounds.state_nonce, sender.bounds.pending_end));
+        let is_pending = self
+            .senders
+            .get(&address)
+            .is_some_and(|sender| sender.bounds.class(new.nonce()) != Class::Queued);
+        if is_pending { vec![new] } else { Vec::new() }
+    }
+
+    /// Takes a transaction out; those behind it become queued.
+    fn unlink(&mut self, pooled: &PoolTransaction) {
+        self.erase(pooled);
         self.change(pooled.sender, |sender| {
-            if sender.by_nonce.is_empty() {
-                sender.set_state_nonce(state_nonce);
-            }
-            sender.insert(pooled);
+            let bounds = sender.bounds;
+            let pending_end = bounds.pending_end.min(pooled.nonce().max(bounds.state_nonce));
+            (bounds.state_nonce, pending_end)
         });
     }
 
-    fn unlink(&mut self, pooled: &PoolTransaction) {
+    /// Writes a transaction into every table, as its sender's bounds say at present.
+    fn write(&mut self, pooled: Arc<PoolTransaction>) {
+        let Some(sender) = self.senders.get_mut(&pooled.sender) else { return };
+        let class = sender.bounds.class(pooled.nonce());
+        sender.cost = sender.cost.saturating_add(pooled.cost());
+        sender.cost_cap = sender.cost_cap.max(pooled.cost());
+        sender.by_nonce.insert(pooled.nonce(), Arc::clone(&pooled));
+        self.bytes += pooled.size;
+        self.gas_cap = self.gas_cap.max(pooled.transaction.gas_limit());
+        self.count_in(&pooled, class);
+        self.by_hash.insert(pooled.hash(), pooled);
+    }
+
+    /// Erases a transaction from every table; [`Pool::change`] has to follow.
+    fn erase(&mut self, pooled: &PoolTransaction) {
         if self.by_hash.remove(&pooled.hash()).is_none() {
             return;
         }
-        self.slots -= pooled.slots();
+        let Some(sender) = self.senders.get_mut(&pooled.sender) else { return };
+        let class = sender.bounds.class(pooled.nonce());
+        sender.cost = sender.cost.saturating_sub(pooled.cost());
+        sender.by_nonce.remove(&pooled.nonce());
         self.bytes -= pooled.size;
-        self.by_price.remove(&price_key(pooled));
-        self.change(pooled.sender, |sender| sender.remove(pooled));
+        self.count_out(pooled, class);
     }
 
-    /// Changes one sender and keeps the counts beside it; an empty sender disappears.
-    fn change(&mut self, address: Address, change: impl FnOnce(&mut Sender)) {
-        let sender = self.senders.entry(address).or_default();
-        let (count, queued) = (sender.by_nonce.len(), sender.queued_count());
-        change(sender);
-        self.queued_count = self.queued_count - queued + sender.queued_count();
-        self.by_count.remove(&(count, address));
-        if sender.by_nonce.is_empty() {
-            self.senders.remove(&address);
-        } else {
-            self.by_count.insert((sender.by_nonce.len(), address));
+    fn count_in(&mut self, pooled: &PoolTransaction, class: Class) {
+        match class {
+            Class::Queued => self.queued_count += 1,
+            _ => self.pending_slots += pooled.slots(),
+        }
+        if !self.is_local(pooled.sender) {
+            self.eviction.enter(self.config.order, pooled, class);
         }
     }
-}
 
-/// Lowest tip cap first, among equals the latest arrival.
-fn price_key(pooled: &PoolTransaction) -> (u128, Reverse<u64>, B256) {
-    (pooled.tip_cap(), Reverse(pooled.arrival), pooled.hash())
+    fn count_out(&mut self, pooled: &PoolTransaction, class: Class) {
+        match class {
+            Class::Queued => self.queued_count -= 1,
+            _ => self.pending_slots -= pooled.slots(),
+        }
+        if !self.is_local(pooled.sender) {
+            self.eviction.leave(self.config.order, pooled, class);
+        }
+    }
+
+    fn is_local(&self, sender: Address) -> bool {
+        self.config.locals.contains(&sender)
+    }
+
+    /// Moves one sender's bounds to a state nonce and an end of its pending ones, and everything
+    /// that depends on them; an empty sender disappears.
+    fn change(&mut self, address: Address, bounds: impl FnOnce(&Sender) -> (u64, u64)) {
+        let Some(sender) = self.senders.get_mut(&address) else { return };
+        let before = sender.bounds;
+        let (state_nonce, pending_end) = bounds(sender);
+        let after = Bounds::new(state_nonce, pending_end, self.config.account_slots);
+        sender.bounds = after;
+        let moved: Vec<_> = before
+            .changed(&after)
+            .into_iter()
+            .flat_map(|nonces| sender.by_nonce.range(nonces))
+            .map(|(_, pooled)| Arc::clone(pooled))
+            .collect();
+        for pooled in moved {
+            let (from, to) = (before.class(pooled.nonce()), after.class(pooled.nonce()));
+            if from != to {
+                self.count_out(&pooled, from);
+                self.count_in(&pooled, to);
+            }
+        }
+        self.settle(
+            address,
+            after.state_nonce > before.state_nonce || after.pending_end > before.pending_end,
+        );
+    }
+
+    /// Brings what is kept beside one sender up to its present transactions.
+    fn settle(&mut self, address: Address, has_advanced: bool) {
+        let is_local = self.is_local(address);
+        let Some(sender) = self.senders.get_mut(&address) else { return };
+        let counts = (sender.pending_count(), sender.queued_count());
+        if !is_local {
+            self.eviction.recount(self.config.order, address, sender.counted, counts);
+        }
+        sender.counted = counts;
+        let since = match sender.queued_since {
+            _ if counts.1 == 0 => None,
+            Some(since) if !has_advanced => Some(since),
+            _ => Some(self.now_secs),
+        };
+        if since != sender.queued_since {
+            if let Some(old) = sender.queued_since {
+                self.by_wait.remove(&(old, address));
+            }
+            self.by_wait.extend(since.map(|since| (since, address)));
+            sender.queued_since = since;
+        }
+        self.ready.place(address, sender);
+        if sender.by_nonce.is_empty() {
+            self.ready.forget(sender);
+            self.senders.remove(&address);
+        }
+    }
 }
 
 /// True if the new value exceeds the old one by at least the bump.
 fn is_raised((old, new): (u128, u128), bump_percent: u128) -> bool {
-    let needed = U256::from(old) * U256::from(100 + bump_percent) / U256::from(100);
+    let needed = U256::from(old)
+        .saturating_mul(U256::from(bump_percent).saturating_add(U256::from(100)))
+        / U256::from(100);
     new > old && U256::from(new) >= needed
 }
 

@@ -5,17 +5,15 @@
 //! account and what it has waiting already.
 
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, I256, U256};
 use revm::{
     context_interface::cfg::gas::{InitialAndFloorGas, calculate_initial_tx_gas},
     primitives::hardfork::SpecId,
 };
 
-use super::{PoolConfig, PoolHead, PoolTransaction};
+use super::{PoolConfig, PoolHead, PoolTransaction, limits::TX_BYTES};
 use crate::error::ChainError;
 
-/// Longest transaction, bytes of its EIP-2718 form: four slots of 32 KiB.
-pub const MAX_TRANSACTION_BYTES: usize = 4 * 32 * 1_024;
 /// Longest initcode from Shanghai on, bytes (EIP-3860).
 pub const MAX_INITCODE_BYTES: usize = 49_152;
 /// Most gas of one transaction from Osaka on (EIP-7825).
@@ -35,7 +33,7 @@ pub enum PoolError {
     BlobTransaction,
     #[error("transaction type not supported: type {tx_type} rejected, pool not yet in {fork}")]
     TypeNotActive { tx_type: u8, fork: &'static str },
-    #[error("oversized data: transaction size {size}, limit {MAX_TRANSACTION_BYTES}")]
+    #[error("oversized data: transaction size {size}, limit {TX_BYTES}")]
     Oversized { size: usize },
     #[error("max initcode size exceeded: code size {size}, limit {MAX_INITCODE_BYTES}")]
     InitcodeTooLarge { size: usize },
@@ -70,12 +68,19 @@ pub enum PoolError {
         .queued.saturating_add(*.cost).saturating_sub(*.balance)
     )]
     InsufficientFundsForAll { balance: U256, queued: U256, cost: U256 },
+    #[error(
+        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx \
+         bumped {bump}, overshot {overshot}"
+    )]
+    InsufficientFundsForBump { balance: U256, queued: U256, bump: I256, overshot: U256 },
     #[error("account limit exceeded: pooled {pooled} txs")]
     AccountLimitExceeded { pooled: usize },
     #[error("in-flight transaction limit reached for delegated accounts")]
     DelegatedInFlight,
     #[error("gapped-nonce tx from delegated accounts")]
     DelegatedGap,
+    #[error("sender account not authorized to send transactions")]
+    NotPermitted,
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
     #[error("transaction underpriced")]
@@ -140,7 +145,7 @@ pub fn validate_transaction(
 ) -> Result<(), PoolError> {
     let transaction = &pooled.transaction;
     validate_type(transaction.tx_type() as u8, head.spec_id)?;
-    if pooled.size > MAX_TRANSACTION_BYTES {
+    if pooled.size > TX_BYTES {
         return Err(PoolError::Oversized { size: pooled.size });
     }
     let size = transaction.input().len();
@@ -148,11 +153,11 @@ pub fn validate_transaction(
         return Err(PoolError::InitcodeTooLarge { size });
     }
     let gas = transaction.gas_limit();
-    if gas > head.gas_limit {
-        return Err(PoolError::ExceedsBlockGasLimit);
-    }
     if head.spec_id >= SpecId::OSAKA && gas > MAX_TRANSACTION_GAS {
         return Err(PoolError::GasLimitTooHigh { gas });
+    }
+    if gas > head.gas_limit {
+        return Err(PoolError::ExceedsBlockGasLimit);
     }
     let tip = pooled.tip_cap();
     if tip > transaction.max_fee_per_gas() {
@@ -161,15 +166,15 @@ pub fn validate_transaction(
     if transaction.chain_id().is_some_and(|id| id != head.chain_id) {
         return Err(PoolError::InvalidSender);
     }
-    validate_gas(pooled, head.spec_id)?;
-    if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
-        return Err(PoolError::EmptyAuthorizations);
-    }
-    if tip < config.price_limit {
-        return Err(PoolError::TipTooLow { tip, needed: config.price_limit });
-    }
     if transaction.nonce() == u64::MAX {
         return Err(PoolError::NonceMax);
+    }
+    validate_gas(pooled, head.spec_id)?;
+    if tip < config.price_limit && !config.locals.contains(&pooled.sender) {
+        return Err(PoolError::TipTooLow { tip, needed: config.price_limit });
+    }
+    if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
+        return Err(PoolError::EmptyAuthorizations);
     }
     Ok(())
 }
@@ -227,12 +232,18 @@ pub(super) fn validate_account(
     if balance < cost {
         return Err(PoolError::InsufficientFunds { balance, cost });
     }
-    let queued = waiting.cost.saturating_sub(waiting.replaced_cost.unwrap_or_default());
+    let queued = waiting.cost;
+    if let Some(replaced) = waiting.replaced_cost {
+        let needed = queued.saturating_sub(replaced).saturating_add(cost);
+        if balance < needed {
+            let bump = I256::from_raw(cost.wrapping_sub(replaced));
+            let overshot = needed.saturating_sub(balance);
+            return Err(PoolError::InsufficientFundsForBump { balance, queued, bump, overshot });
+        }
+        return Ok(());
+    }
     if balance < queued.saturating_add(cost) {
         return Err(PoolError::InsufficientFundsForAll { balance, queued, cost });
-    }
-    if waiting.replaced_cost.is_some() {
-        return Ok(());
     }
     if waiting.count >= sender_limit {
         return Err(PoolError::AccountLimitExceeded { pooled: waiting.count });

@@ -1,4 +1,10 @@
-use std::cell::RefCell;
+//! The pool's rules; limits, order and a model of the whole in the files beside this one.
+
+mod limits;
+mod model;
+mod order;
+
+use std::{cell::RefCell, collections::BTreeMap};
 
 use alloy_consensus::{
     SignableTransaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
@@ -28,6 +34,13 @@ impl State {
         let balance = U256::from(balance);
         let account = AccountState { nonce, balance, is_delegated: false };
         self.0.borrow_mut().insert(address, account);
+    }
+}
+
+impl State {
+    fn set_nonce(&self, address: Address, nonce: u64) {
+        let account = self.account(address).unwrap();
+        self.0.borrow_mut().insert(address, AccountState { nonce, ..account });
     }
 }
 
@@ -79,10 +92,11 @@ fn nonces(transactions: &[Arc<PoolTransaction>]) -> Vec<u64> {
 
 #[track_caller]
 fn refused(pool: &mut Pool, transaction: Transaction, sender: Address, state: &State, want: &str) {
-    let before = format!("{pool:?}");
+    let before = pool.by_hash.len();
     let error = pool.add(transaction, sender, state).expect_err(want);
     assert_eq!(error.to_string(), want);
-    assert_eq!(format!("{pool:?}"), before, "a refusal leaves the pool as it was");
+    assert_eq!(pool.by_hash.len(), before, "a refusal leaves the pool as it was");
+    pool.check();
 }
 
 fn legacy(change: impl FnOnce(&mut TxLegacy)) -> Transaction {
@@ -145,7 +159,6 @@ fn what_needs_no_account_is_refused_in_geths_words() {
             }),
             "max initcode size exceeded: code size 49153, limit 49152",
         ),
-        (legacy(|t| t.gas_limit = 30_000_001), "exceeds block gas limit"),
         (
             legacy(|t| t.gas_limit = 16_777_217),
             "transaction gas limit too high (cap: 16777216, tx: 16777217)",
@@ -188,6 +201,22 @@ fn what_needs_no_account_is_refused_in_geths_words() {
     ];
     for (transaction, want) in cases {
         refused(&mut pool, transaction, ALICE, &state, want);
+    }
+}
+
+#[test]
+fn gas_has_a_cap_of_the_rules_and_one_of_the_block() {
+    let state = State::default();
+    let of_gas = |gas_limit| legacy(|t| t.gas_limit = gas_limit);
+    let mut pool = paid();
+    pool.add(of_gas(16_777_216), ALICE, &state).unwrap();
+    let text = "transaction gas limit too high (cap: 16777216, tx: 30000001)";
+    refused(&mut pool, of_gas(30_000_001), ALICE, &state, text);
+    for (spec_id, gas_limit) in [(SpecId::PRAGUE, 30_000_000), (SpecId::OSAKA, 9_000_000)] {
+        let mut pool =
+            Pool::new(PoolConfig::for_network(false), PoolHead { spec_id, gas_limit, ..HEAD });
+        refused(&mut pool, of_gas(gas_limit + 1), ALICE, &state, "exceeds block gas limit");
+        pool.add(of_gas(gas_limit), ALICE, &state).unwrap();
     }
 }
 
@@ -235,8 +264,8 @@ fn accounts_are_checked_with_all_that_waits() {
     refuse(
         &mut pool,
         transfer(ALICE, 4, 2, 2),
-        "insufficient funds for gas * price + value: balance 50000, queued cost 21000, tx cost \
-         42000, overshot 13000",
+        "insufficient funds for gas * price + value: balance 50000, queued cost 42000, tx \
+         bumped 21000, overshot 13000",
     );
 }
 
@@ -303,9 +332,9 @@ fn a_new_head_takes_out_promotes_and_demotes() {
     pool.on_new_head(small, [], &state).unwrap();
     assert_eq!(pool.status(), (0, 0));
     let fresh = paid();
-    assert_eq!((pool.slots, pool.bytes, pool.senders.len()), (0, 0, 0));
-    assert_eq!(pool.by_count, fresh.by_count);
-    assert_eq!(pool.by_price, fresh.by_price);
+    assert_eq!((pool.pending_slots, pool.bytes, pool.senders.len()), (0, 0, 0));
+    assert_eq!(pool.eviction, fresh.eviction);
+    assert!(pool.by_wait.is_empty());
 }
 
 #[test]
@@ -347,169 +376,4 @@ fn at_price_zero_one_replacement_per_nonce_and_block_is_free() {
     pool.on_new_head(HEAD, [], &state).unwrap();
     pool.add(other_transfer(ALICE, 0, 3), ALICE, &state).unwrap();
     assert_eq!(pool.status(), (2, 0));
-}
-
-fn small(order: Order, global_slots: usize) -> Pool {
-    let config =
-        PoolConfig { order, global_slots, ..PoolConfig::for_network(order == Order::Fair) };
-    Pool::new(config, HEAD)
-}
-
-#[test]
-fn a_full_pool_gives_up_the_cheapest() {
-    let (mut pool, state) = (small(Order::Price, 8), State::default());
-    for nonce in 0..2 {
-        for (sender, tip) in [(ALICE, 5), (BOB, 3), (CAROL, 3), (Address::ZERO, 9)] {
-            pool.add(transfer(sender, nonce, tip, 10), sender, &state).unwrap();
-        }
-    }
-    let dave = Address::repeat_byte(0xdd);
-    refused(&mut pool, transfer(dave, 0, 3, 10), dave, &state, "transaction underpriced");
-    let future = "future transaction tries to replace pending";
-    refused(&mut pool, transfer(dave, 1, 4, 10), dave, &state, future);
-    let added = pool.add(transfer(dave, 0, 4, 10), dave, &state).unwrap();
-    let evicted = added.evicted.unwrap();
-    // the latest of those with the lowest tip
-    assert_eq!((evicted.sender, evicted.nonce()), (CAROL, 1));
-    assert_eq!(pool.status(), (8, 0));
-    let limit = "account limit exceeded: pooled 2 txs";
-    refused(&mut pool, transfer(ALICE, 2, 9, 10), ALICE, &state, limit);
-}
-
-#[test]
-fn a_full_pool_without_prices_takes_from_whoever_holds_most() {
-    let (mut pool, state) = (small(Order::Fair, 12), State::default());
-    for nonce in 0..3 {
-        for sender in [ALICE, BOB, CAROL, Address::ZERO] {
-            pool.add(transfer(sender, nonce, 0, 0), sender, &state).unwrap();
-        }
-    }
-    let dave = Address::repeat_byte(0xdd);
-    let added = pool.add(transfer(dave, 0, 0, 0), dave, &state).unwrap();
-    let evicted = added.evicted.unwrap();
-    assert_eq!((evicted.sender, evicted.nonce()), (CAROL, 2));
-    pool.add(transfer(dave, 1, 0, 0), dave, &state).unwrap();
-    // now everybody holds as much as the newcomer would
-    refused(&mut pool, transfer(dave, 2, 0, 0), dave, &state, "txpool is full");
-    assert_eq!(pool.status(), (12, 0));
-}
-
-#[test]
-fn queues_and_bytes_are_bounded() {
-    let state = State::default();
-    let config = PoolConfig { account_queue: 2, global_queue: 3, ..PoolConfig::for_network(true) };
-    let mut pool = Pool::new(config, HEAD);
-    pool.add(transfer(ALICE, 1, 0, 0), ALICE, &state).unwrap();
-    pool.add(transfer(ALICE, 2, 0, 0), ALICE, &state).unwrap();
-    let limit = "account limit exceeded: pooled 2 txs";
-    refused(&mut pool, transfer(ALICE, 3, 0, 0), ALICE, &state, limit);
-    pool.add(transfer(BOB, 1, 0, 0), BOB, &state).unwrap();
-    refused(&mut pool, transfer(CAROL, 1, 0, 0), CAROL, &state, "txpool is full");
-    // what fills a gap is not queued
-    pool.add(transfer(ALICE, 0, 0, 0), ALICE, &state).unwrap();
-    pool.add(transfer(ALICE, 3, 0, 0), ALICE, &state).unwrap();
-    assert_eq!(pool.status(), (4, 1));
-    // and a demotion leaves no more than a queue's length
-    pool.remove(&transfer(ALICE, 0, 0, 0).tx_hash().clone());
-    pool.on_new_head(HEAD, [ALICE], &state).unwrap();
-    assert_eq!(pool.status(), (0, 3));
-
-    let config = PoolConfig { max_bytes: 200, ..PoolConfig::for_network(true) };
-    let mut pool = Pool::new(config, HEAD);
-    pool.add(transfer(ALICE, 0, 0, 0), ALICE, &state).unwrap();
-    let text = "txpool is full";
-    let long = legacy(|t| {
-        t.gas_limit = 100_000;
-        t.input = Bytes::from(vec![1; 100]);
-    });
-    refused(&mut pool, long, BOB, &state, text);
-}
-
-fn order_of(pool: &Pool, base_fee: u64) -> Vec<(Address, u64)> {
-    pool.best(base_fee).map(|pooled| (pooled.sender, pooled.nonce())).collect()
-}
-
-#[test]
-fn price_order_takes_the_best_tip_and_keeps_nonces() {
-    let (mut pool, state) = (paid(), State::default());
-    for (sender, nonce, tip, cap) in [
-        (ALICE, 0, 1, 100),
-        (ALICE, 1, 50, 100),
-        (BOB, 0, 20, 100),
-        (CAROL, 0, 20, 100),
-        (BOB, 1, 90, 95),
-        (CAROL, 1, 90, 89),
-    ] {
-        let _ = pool.add(transfer(sender, nonce, tip, cap), sender, &state);
-    }
-    // at base fee 90 the second of Bob pays 5
-    let want = [(BOB, 0), (CAROL, 0), (BOB, 1), (ALICE, 0), (ALICE, 1)];
-    assert_eq!(order_of(&pool, 90), want.map(|(sender, nonce)| (sender, nonce)));
-    // at 96 it cannot be taken at all
-    assert_eq!(order_of(&pool, 96), [(BOB, 0), (CAROL, 0), (ALICE, 0), (ALICE, 1)]);
-    assert_eq!(order_of(&pool, 101), []);
-}
-
-#[test]
-fn fair_order_goes_round_by_arrival_whatever_the_tip() {
-    let (mut pool, state) = (free(), State::default());
-    for (sender, nonce, tip) in [
-        (CAROL, 0, 0),
-        (CAROL, 1, 9),
-        (CAROL, 2, 9),
-        (ALICE, 0, 0),
-        (BOB, 0, 9),
-        (BOB, 1, 9),
-        (ALICE, 2, 9),
-    ] {
-        pool.add(transfer(sender, nonce, tip, tip), sender, &state).unwrap();
-    }
-    let want = [(CAROL, 0), (ALICE, 0), (BOB, 0), (CAROL, 1), (BOB, 1), (CAROL, 2)];
-    assert_eq!(order_of(&pool, 0), want);
-    let mut best = pool.best(0);
-    assert_eq!(best.next().unwrap().sender, CAROL);
-    best.skip_sender();
-    let rest: Vec<_> = best.map(|pooled| pooled.sender).collect();
-    assert_eq!(rest, [ALICE, BOB, BOB]);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Whatever arrives in whatever order: each executable transaction is taken exactly once, nonces
-    /// ascend from the account's, two runs agree, and the counts fit what is there.
-    #[test]
-    fn the_order_is_total_and_the_counts_hold(
-        arrivals in proptest::collection::vec((0_u8..4, 0_u64..8, 0_u64..5, any::<bool>()), 0..60),
-        fair: bool,
-        slots in 8_usize..40,
-    ) {
-        let order = if fair { Order::Fair } else { Order::Price };
-        let (mut pool, state) = (small(order, slots), State::default());
-        for (sender, nonce, tip, is_head) in arrivals {
-            let sender = Address::repeat_byte(sender);
-            let _ = pool.add(transfer(sender, nonce, tip.into(), 50), sender, &state);
-            if is_head && nonce == 7 {
-                let next = state.account(sender).unwrap().nonce + 1;
-                state.set(sender, next, ETHER);
-                pool.on_new_head(HEAD, [sender], &state).unwrap();
-            }
-            let pending = pool.pending().count();
-            let queued = pool.queued().count();
-            prop_assert_eq!(pool.status(), (pending, queued));
-            prop_assert!(pool.by_hash.len() <= slots);
-            prop_assert_eq!(pool.by_hash.len(), pool.by_price.len());
-            prop_assert_eq!(pool.senders.len(), pool.by_count.len());
-        }
-        let taken = order_of(&pool, 1);
-        prop_assert_eq!(&taken, &order_of(&pool, 1));
-        prop_assert_eq!(taken.len(), pool.pending().count());
-        let mut next: BTreeMap<Address, u64> = BTreeMap::new();
-        for (sender, nonce) in taken {
-            let start = state.account(sender).unwrap().nonce;
-            let expected = next.entry(sender).or_insert(start);
-            prop_assert_eq!(nonce, *expected);
-            *expected += 1;
-        }
-    }
 }
