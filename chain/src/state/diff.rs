@@ -27,6 +27,14 @@ pub struct Change<T> {
     pub new: T,
 }
 
+impl<T: Copy> Change<T> {
+    /// The change that takes this one back.
+    #[must_use]
+    pub const fn inverse(&self) -> Self {
+        Self { old: self.new, new: self.old }
+    }
+}
+
 /// Everything that one block changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -45,8 +53,8 @@ impl Changes {
         let accounts = self.accounts.iter();
         let slots = self.slots.iter();
         Self {
-            accounts: accounts.map(|(&key, c)| (key, Change { old: c.new, new: c.old })).collect(),
-            slots: slots.map(|(&key, c)| (key, Change { old: c.new, new: c.old })).collect(),
+            accounts: accounts.map(|(&key, change)| (key, change.inverse())).collect(),
+            slots: slots.map(|(&key, change)| (key, change.inverse())).collect(),
             code: HashMap::default(),
         }
     }

@@ -42,14 +42,19 @@ impl Account {
     /// RLP `[nonce, balance, storage root, code hash]`: the leaf of the state trie.
     pub fn to_trie_rlp(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(110);
+        self.encode_trie_rlp(&mut out);
+        out
+    }
+
+    /// Appends [`Self::to_trie_rlp`].
+    pub fn encode_trie_rlp(&self, out: &mut Vec<u8>) {
         let roots = 2 * (1 + 32);
         let payload_length = self.nonce.length() + self.balance.length() + roots;
-        RlpHeader { list: true, payload_length }.encode(&mut out);
-        self.nonce.encode(&mut out);
-        self.balance.encode(&mut out);
-        self.storage_root.encode(&mut out);
-        self.code_hash.encode(&mut out);
-        out
+        RlpHeader { list: true, payload_length }.encode(out);
+        self.nonce.encode(out);
+        self.balance.encode(out);
+        self.storage_root.encode(out);
+        self.code_hash.encode(out);
     }
 
     /// RLP `[nonce, balance, storage root or empty, code hash or empty]`: what the store keeps.

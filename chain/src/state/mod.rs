@@ -10,8 +10,11 @@
 //! [`StateDb`] reads through the lower three and never changes. The Merkle-Patricia tries ([`root`]) stand beside it:
 //! nothing is read from them, they give roots and proofs.
 
+mod arena;
 pub mod diff;
 pub mod flat;
+mod hashing;
+pub mod keccak_x8;
 pub mod node;
 pub mod overlay;
 pub mod proof;

@@ -1,36 +1,109 @@
 //! [`StateTrie`]: the account trie and the storage tries in use, following the state block by block.
 //!
-//! It stands at the head's state, or one block above it while that block is not accepted yet: an open block's root is
-//! computed in place, and taken back if another block wins. No trie node is stored: the account trie is rebuilt from the
-//! flat state at start, a storage trie at its first use.
+//! It stands at the head's state, or one block above it while that block is not accepted yet: an open block's changes
+//! arrive in parts while its transactions run ([`StateTrie::stage`]), its root is computed in place, and everything is
+//! taken back if another block wins. No trie node is stored: the account trie is rebuilt from the flat state at start, a
+//! storage trie at its first use. A storage trie that is not in memory is just its root.
 
 use alloy_primitives::{Address, B256, U256, keccak256, map::AddressMap};
+use alloy_rlp::Encodable as _;
 
 use crate::{
     error::ChainError,
-    state::{Account, Changes, StateDb, trie::Trie},
+    state::{
+        Account, Changes, StateDb,
+        arena::TOP,
+        hashing::hash_keys,
+        node::Value,
+        trie::{Effort, Entry, Job, Trie, run},
+    },
 };
 
 /// Storage tries kept in memory; the least recently used go first.
-const MAX_HOT_STORAGES: usize = 1_024;
+const MAX_HOT_STORAGES: usize = 4_096;
+
+/// Nodes of storage tries kept in memory, about 110 bytes each.
+const MAX_HOT_NODES: usize = 4_000_000;
 
 /// RLP of the trie nodes of one proof, top first.
 pub type Nodes = Vec<Vec<u8>>;
 
+/// An account as a leaf; most have neither code nor storage, and need no room for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccountLeaf {
+    nonce: u64,
+    balance: U256,
+    /// Storage root and code hash, unless both are those of nothing.
+    contract: Option<Box<(B256, B256)>>,
+}
+
+impl From<&Account> for AccountLeaf {
+    fn from(account: &Account) -> Self {
+        let plain = Account::default();
+        let (storage_root, code_hash) = (account.storage_root, account.code_hash);
+        let is_plain = storage_root == plain.storage_root && code_hash == plain.code_hash;
+        let contract = (!is_plain).then(|| Box::new((storage_root, code_hash)));
+        Self { nonce: account.nonce, balance: account.balance, contract }
+    }
+}
+
+impl Value for AccountLeaf {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let plain = Account::default();
+        let (storage_root, code_hash) =
+            self.contract.as_deref().copied().unwrap_or((plain.storage_root, plain.code_hash));
+        let Self { nonce, balance, .. } = *self;
+        Account { nonce, balance, storage_root, code_hash }.encode_trie_rlp(out);
+    }
+}
+
+/// A slot as a leaf: the RLP of its value, which is not zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SlotLeaf(U256);
+
+impl Value for SlotLeaf {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+fn slot_leaf(value: U256) -> Option<SlotLeaf> {
+    (!value.is_zero()).then_some(SlotLeaf(value))
+}
+
 #[derive(Debug, Default)]
 struct HotStorage {
-    trie: Trie,
+    trie: Trie<SlotLeaf>,
     last_used: u64,
+}
+
+/// What is applied and not accepted.
+#[derive(Debug, Default)]
+struct Pending {
+    /// The open block whose parts these are, if it is not closed yet.
+    stage: Option<u64>,
+    /// The root, once all parts are applied.
+    root: Option<B256>,
+    /// What takes everything back.
+    back: Changes,
 }
 
 /// All tries of one state.
 #[derive(Debug, Default)]
 pub struct StateTrie {
-    accounts: Trie,
+    accounts: Trie<AccountLeaf>,
     storages: AddressMap<HotStorage>,
-    /// The root after a block that is applied but not accepted, and what takes it back.
-    pending: Option<(B256, Changes)>,
+    pending: Option<Pending>,
     uses: u64,
+    stages: u64,
+    effort: Effort,
+}
+
+/// A storage trie that is worked on, and its changes by hashed slot.
+struct Work {
+    address: Address,
+    hot: HotStorage,
+    changes: Vec<Entry<SlotLeaf>>,
 }
 
 impl StateTrie {
@@ -39,17 +112,68 @@ impl StateTrie {
     /// # Errors
     /// [`ChainError::Corrupt`] if the root is not `expected`; what the store says if it fails.
     pub fn rebuild(state: &StateDb, expected: B256) -> Result<Self, ChainError> {
-        let mut this = Self::default();
+        Self::rebuild_with(state, expected, Effort::best())
+    }
+
+    /// [`Self::rebuild`] with this effort, now and later.
+    ///
+    /// # Errors
+    /// As [`Self::rebuild`].
+    pub fn rebuild_with(
+        state: &StateDb,
+        expected: B256,
+        effort: Effort,
+    ) -> Result<Self, ChainError> {
+        let (mut addresses, mut leaves) = (Vec::new(), Vec::new());
         state.accounts(|address, account| {
-            this.accounts.set(keccak256(address), account.to_trie_rlp());
+            addresses.push(address.0.0);
+            leaves.push(AccountLeaf::from(&account));
         })?;
-        let root = this.accounts.root();
+        let keys = hash_keys(effort.lanes, &addresses);
+        drop(addresses);
+        let accounts = Trie::build(keys.into_iter().zip(leaves), effort);
+        let root = accounts.hashed_root();
         if root != expected {
             let place = format!("the state after block {}", state.number());
             let reason = format!("its root is {root}, the block's header says {expected}");
             return Err(ChainError::Corrupt { place, reason });
         }
-        Ok(this)
+        Ok(Self { accounts, effort, ..Self::default() })
+    }
+
+    /// A name for an open block whose changes will arrive in parts.
+    pub fn open_stage(&mut self) -> u64 {
+        self.stages += 1;
+        self.stages
+    }
+
+    /// Takes a part of an open block's changes, so that little is left to do when it closes. Later parts may hold the same
+    /// keys with newer values, but always with the parent's as the old ones. Parts of a block that is thrown away need no
+    /// farewell: the next use takes them back.
+    ///
+    /// # Errors
+    /// What the store says if a storage trie cannot be loaded; the block's root will be right all the same.
+    pub fn stage(
+        &mut self,
+        stage: u64,
+        parent: &StateDb,
+        part: &Changes,
+    ) -> Result<(), ChainError> {
+        self.settle_unless(stage);
+        let pending = self.pending.get_or_insert_default();
+        pending.stage = Some(stage);
+        for (&key, change) in &part.accounts {
+            pending.back.accounts.entry(key).or_insert_with(|| change.inverse());
+        }
+        for (&key, change) in &part.slots {
+            pending.back.slots.entry(key).or_insert_with(|| change.inverse());
+        }
+        self.warm(parent, part)?;
+        // The top levels change with every part; what lies below is mostly touched once.
+        let from = TOP + depth_of(self.accounts.leaf_count()).saturating_sub(2);
+        self.apply_slots(part, from);
+        self.apply_accounts(part, from);
+        Ok(())
     }
 
     /// The root after a block on top of `parent`, whose storage roots are filled into `changes`; accounts that turn out
@@ -63,25 +187,60 @@ impl StateTrie {
         changes: &mut Changes,
     ) -> Result<B256, ChainError> {
         self.settle();
-        self.warm(parent, changes)?;
-        self.apply_slots(changes);
-        for (address, change) in &mut changes.accounts {
-            match (&mut change.new, self.storages.get_mut(address)) {
-                (Some(account), Some(hot)) => account.storage_root = hot.trie.root(),
-                (None, _) => drop(self.storages.remove(address)),
-                (Some(_), None) => {}
+        self.close(Pending::default(), parent, changes)
+    }
+
+    /// [`Self::root_after`] for a block whose changes came in parts before; `changes` are all of them.
+    ///
+    /// # Errors
+    /// As [`Self::root_after`].
+    pub fn root_of_stage(
+        &mut self,
+        stage: u64,
+        parent: &StateDb,
+        changes: &mut Changes,
+    ) -> Result<B256, ChainError> {
+        self.settle_unless(stage);
+        let staged = self.pending.take().unwrap_or_default();
+        self.close(staged, parent, changes)
+    }
+
+    fn close(
+        &mut self,
+        staged: Pending,
+        parent: &StateDb,
+        changes: &mut Changes,
+    ) -> Result<B256, ChainError> {
+        if let Err(error) = self.warm(parent, changes) {
+            self.apply(&staged.back);
+            return Err(error);
+        }
+        // What a part held and the whole block does not was set back by a later transaction.
+        let Changes { accounts, slots, .. } = staged.back;
+        let mut new_slots: Vec<_> = changes.slots.iter().map(|(&key, c)| (key, c.new)).collect();
+        let restored = slots.iter().filter(|(key, _)| !changes.slots.contains_key(*key));
+        new_slots.extend(restored.map(|(&key, change)| (key, change.new)));
+        for (address, root) in self.set_slots(new_slots, TOP) {
+            let changed = changes.accounts.get_mut(&address);
+            if let Some(account) = changed.and_then(|change| change.new.as_mut()) {
+                account.storage_root = root;
             }
         }
         changes.accounts.retain(|_, change| change.old != change.new);
-        self.apply_accounts(changes);
-        let root = self.accounts.root();
-        self.pending = Some((root, changes.inverse()));
+        let mut new_accounts: Vec<_> =
+            changes.accounts.iter().map(|(&key, c)| (key, c.new)).collect();
+        let restored = accounts.iter().filter(|(key, _)| !changes.accounts.contains_key(*key));
+        new_accounts.extend(restored.map(|(&key, change)| (key, change.new)));
+        self.set_accounts(&new_accounts, TOP);
+        self.drop_destroyed(changes);
+        let root = self.accounts.hashed_root();
+        self.pending = Some(Pending { stage: None, root: Some(root), back: changes.inverse() });
         Ok(root)
     }
 
     /// Moves on to the state after a block that has become head. Costs nothing if it is the one applied last.
     pub fn accept(&mut self, changes: &Changes, state_root: B256) {
-        if self.pending.as_ref().is_some_and(|(root, _)| *root == state_root) {
+        if self.pending.as_ref().is_some_and(|pending| pending.root == Some(state_root)) {
             self.pending = None;
         } else {
             self.settle();
@@ -108,29 +267,39 @@ impl StateTrie {
         slots: &[U256],
     ) -> Result<(Nodes, Vec<Nodes>), ChainError> {
         self.settle();
-        let account = self.accounts.proof(&keccak256(address));
+        let account = self.accounts.proof(&keccak256(address), self.effort);
         let mut storage = Vec::with_capacity(slots.len());
         if !slots.is_empty() {
             self.load(state, address)?;
         }
         for slot in slots {
-            let key = slot_hash(*slot);
+            let key = keccak256(slot.to_be_bytes::<32>());
             let hot = self.storages.get_mut(&address);
-            storage.push(hot.map(|hot| hot.trie.proof(&key)).unwrap_or_default());
+            storage.push(hot.map(|hot| hot.trie.proof(&key, self.effort)).unwrap_or_default());
         }
         Ok((account, storage))
     }
 
     /// Goes back to the head's state.
     fn settle(&mut self) {
-        if let Some((_, back)) = self.pending.take() {
+        if let Some(Pending { back, .. }) = self.pending.take() {
             self.apply(&back);
         }
     }
 
+    fn settle_unless(&mut self, stage: u64) {
+        if self.pending.as_ref().is_some_and(|pending| pending.stage != Some(stage)) {
+            self.settle();
+        }
+    }
+
     fn apply(&mut self, changes: &Changes) {
-        self.apply_slots(changes);
-        self.apply_accounts(changes);
+        self.apply_slots(changes, TOP);
+        self.apply_accounts(changes, TOP);
+        self.drop_destroyed(changes);
+    }
+
+    fn drop_destroyed(&mut self, changes: &Changes) {
         for (address, change) in &changes.accounts {
             if change.new.is_none() {
                 self.storages.remove(address);
@@ -138,22 +307,58 @@ impl StateTrie {
         }
     }
 
-    fn apply_accounts(&mut self, changes: &Changes) {
-        for (address, change) in &changes.accounts {
-            let leaf = change.new.as_ref().map(Account::to_trie_rlp).unwrap_or_default();
-            self.accounts.set(keccak256(address), leaf);
-        }
+    fn apply_accounts(&mut self, changes: &Changes, from: usize) {
+        let accounts: Vec<_> =
+            changes.accounts.iter().map(|(&address, change)| (address, change.new)).collect();
+        self.set_accounts(&accounts, from);
     }
 
-    /// Changes the storage tries that are in memory; the others are just their root.
-    fn apply_slots(&mut self, changes: &Changes) {
-        for (&(address, slot), change) in &changes.slots {
-            if let Some(hot) = self.storages.get_mut(&address) {
-                hot.trie.set(slot_hash(slot), slot_leaf(change.new));
-            }
-        }
+    fn apply_slots(&mut self, changes: &Changes, from: usize) {
+        let slots = changes.slots.iter().map(|(&key, change)| (key, change.new));
+        self.set_slots(slots.collect(), from);
     }
 
+    fn set_accounts(&mut self, accounts: &[(Address, Option<Account>)], from: usize) {
+        let addresses: Vec<[u8; 20]> = accounts.iter().map(|(address, _)| address.0.0).collect();
+        let keys = hash_keys(self.effort.lanes, &addresses);
+        let leaves = accounts.iter().map(|(_, account)| account.as_ref().map(AccountLeaf::from));
+        let mut changes: Vec<_> = keys.into_iter().zip(leaves).collect();
+        changes.sort_unstable_by_key(|(key, _)| *key);
+        run(self.accounts.jobs(&changes), self.effort, from);
+    }
+
+    /// Changes the storage tries that are in memory, all at once, and gives their roots if they were hashed to the top; the
+    /// others are just their root.
+    fn set_slots(
+        &mut self,
+        mut slots: Vec<((Address, U256), U256)>,
+        from: usize,
+    ) -> Vec<(Address, B256)> {
+        slots.sort_unstable_by_key(|(key, _)| *key);
+        let keys: Vec<[u8; 32]> = slots.iter().map(|((_, slot), _)| slot.to_be_bytes()).collect();
+        let mut hashed = hash_keys(self.effort.lanes, &keys).into_iter();
+        let mut works = Vec::new();
+        for group in slots.chunk_by(|(a, _), (b, _)| a.0 == b.0) {
+            let keys = hashed.by_ref().take(group.len());
+            let mut changes: Vec<_> =
+                keys.zip(group).map(|(key, (_, value))| (key, slot_leaf(*value))).collect();
+            let address = group[0].0.0;
+            let Some(hot) = self.storages.remove(&address) else { continue };
+            changes.sort_unstable_by_key(|(key, _)| *key);
+            works.push(Work { address, hot, changes });
+        }
+        let jobs: Vec<Job<'_, SlotLeaf>> =
+            works.iter_mut().flat_map(|work| work.hot.trie.jobs(&work.changes)).collect();
+        run(jobs, self.effort, from);
+        let done = works.into_iter().map(|Work { address, hot, .. }| {
+            let root = if from == TOP { hot.trie.hashed_root() } else { B256::ZERO };
+            self.storages.insert(address, hot);
+            (address, root)
+        });
+        done.collect()
+    }
+
+    /// Loads the storage tries whose accounts outlive the changes.
     fn warm(&mut self, parent: &StateDb, changes: &Changes) -> Result<(), ChainError> {
         for &(address, _) in changes.slots.keys() {
             let lives_on = changes.accounts.get(&address).is_none_or(|change| change.new.is_some());
@@ -170,30 +375,185 @@ impl StateTrie {
             hot.last_used = self.uses;
             return Ok(());
         }
-        let mut hot = HotStorage { last_used: self.uses, ..HotStorage::default() };
-        for (slot, value) in state.slots_of(address)? {
-            hot.trie.set(slot_hash(slot), slot_leaf(value));
-        }
+        let slots = state.slots_of(address)?;
+        let keys: Vec<[u8; 32]> = slots.keys().map(U256::to_be_bytes).collect();
+        let keys = hash_keys(self.effort.lanes, &keys);
+        let leaves = keys.into_iter().zip(slots.into_values().map(SlotLeaf));
+        let hot = HotStorage { trie: Trie::build(leaves, self.effort), last_used: self.uses };
         self.storages.insert(address, hot);
         Ok(())
     }
 
     fn forget_cold(&mut self) {
-        if self.storages.len() <= MAX_HOT_STORAGES {
+        let count = |hot: &HotStorage| hot.trie.node_count();
+        let nodes: usize = self.storages.values().map(count).sum();
+        if self.storages.len() <= MAX_HOT_STORAGES && nodes <= MAX_HOT_NODES {
             return;
         }
-        let mut uses: Vec<u64> = self.storages.values().map(|hot| hot.last_used).collect();
-        uses.sort_unstable();
-        let oldest_kept = uses[uses.len() - MAX_HOT_STORAGES];
-        self.storages.retain(|_, hot| hot.last_used >= oldest_kept);
+        let mut by_use: Vec<(u64, usize)> =
+            self.storages.values().map(|hot| (hot.last_used, count(hot))).collect();
+        by_use.sort_unstable_by(|a, b| b.cmp(a));
+        let (mut kept, mut left) = (0, MAX_HOT_NODES);
+        for (_, nodes) in by_use.iter().take(MAX_HOT_STORAGES) {
+            let Some(rest) = left.checked_sub(*nodes) else { break };
+            (kept, left) = (kept + 1, rest);
+        }
+        let newest_dropped = by_use.get(kept).map_or(0, |(last_used, _)| *last_used);
+        self.storages.retain(|_, hot| hot.last_used > newest_dropped);
     }
 }
 
-fn slot_hash(slot: U256) -> B256 {
-    keccak256(slot.to_be_bytes::<32>())
+/// Depth at which most leaves of a trie with so many random keys stand.
+fn depth_of(leaves: usize) -> usize {
+    leaves.checked_ilog(16).map_or(0, |depth| depth as usize)
 }
 
-/// The leaf of a slot: RLP of its value, nothing if it is zero.
-fn slot_leaf(value: U256) -> Vec<u8> {
-    if value.is_zero() { Vec::new() } else { alloy_rlp::encode(value) }
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use alloy_consensus::proofs::{state_root_unhashed, storage_root_unhashed};
+    use alloy_trie::TrieAccount;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        kv::{Kv as _, MemoryKv},
+        state::{Change, Flat, Layer},
+    };
+
+    /// Balance, and slots that are not zero.
+    type Model = BTreeMap<Address, (U256, BTreeMap<U256, U256>)>;
+
+    fn storage_root(slots: &BTreeMap<U256, U256>) -> B256 {
+        storage_root_unhashed(slots.iter().map(|(&slot, &value)| (B256::from(slot), value)))
+    }
+
+    fn account(model: &Model, address: Address) -> Option<Account> {
+        let (balance, slots) = model.get(&address)?;
+        let storage_root = storage_root(slots);
+        Some(Account { balance: *balance, storage_root, ..Account::default() })
+    }
+
+    fn alloys_root(model: &Model) -> B256 {
+        state_root_unhashed(model.keys().map(|&address| {
+            let Account { nonce, balance, storage_root, code_hash } =
+                account(model, address).unwrap();
+            (address, TrieAccount { nonce, balance, storage_root, code_hash })
+        }))
+    }
+
+    /// What leads from one model to the other, as a block's overlay tells it: storage roots are the old ones.
+    fn changes(from: &Model, to: &Model) -> Changes {
+        let mut changes = Changes::default();
+        for &address in from.keys().chain(to.keys()) {
+            let none = BTreeMap::new();
+            let slots = |model: &Model| model.get(&address).map_or(none.clone(), |a| a.1.clone());
+            let (before, after) = (slots(from), slots(to));
+            for &slot in before.keys().chain(after.keys()) {
+                let value = |slots: &BTreeMap<U256, U256>| slots.get(&slot).copied();
+                let old = value(&before).unwrap_or_default();
+                let new = value(&after).unwrap_or_default();
+                if old != new {
+                    changes.slots.insert((address, slot), Change { old, new });
+                }
+            }
+            let old = account(from, address);
+            let mut new = account(to, address);
+            if let Some(new) = &mut new {
+                new.storage_root =
+                    old.map_or(Account::default().storage_root, |old| old.storage_root);
+            }
+            if from.get(&address) != to.get(&address) {
+                changes.accounts.insert(address, Change { old, new });
+            }
+        }
+        changes
+    }
+
+    #[derive(Debug, Clone)]
+    enum Op {
+        Pay(u8, u64),
+        Set(u8, u8, u8),
+        Destroy(u8),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            3 => (0u8..12, any::<u64>()).prop_map(|(who, wei)| Op::Pay(who, wei)),
+            6 => (0u8..4, 0u8..20, 0u8..3).prop_map(|(who, slot, value)| Op::Set(who, slot, value)),
+            1 => (0u8..12).prop_map(Op::Destroy),
+        ]
+    }
+
+    fn apply(model: &mut Model, ops: &[Op]) {
+        for op in ops {
+            match *op {
+                Op::Pay(who, wei) => {
+                    model.entry(Address::with_last_byte(who)).or_default().0 = U256::from(wei);
+                }
+                Op::Set(who, slot, value) => {
+                    let slots = &mut model.entry(Address::with_last_byte(who)).or_default().1;
+                    slots.remove(&U256::from(slot));
+                    if value > 0 {
+                        slots.insert(U256::from(slot), U256::from(value));
+                    }
+                }
+                Op::Destroy(who) => drop(model.remove(&Address::with_last_byte(who))),
+            }
+        }
+    }
+
+    proptest! {
+        /// Blocks in parts, blocks thrown away, blocks taken back: always alloy's root.
+        #[test]
+        fn follows_the_state_wherever_it_goes(
+            blocks in prop::collection::vec((prop::collection::vec(op(), 0..12), 0u8..4, 0usize..12), 1..10),
+        ) {
+            let flat = Flat::new(MemoryKv::default().snapshot().unwrap());
+            let mut state = StateDb::new(flat, 0, Vec::new());
+            let mut trie = StateTrie::rebuild(&state, alloys_root(&Model::new())).unwrap();
+            let mut models = vec![Model::new()];
+            let mut layers: Vec<Arc<Layer>> = Vec::new();
+            for (ops, mode, cut) in blocks {
+                let model = models.last().unwrap().clone();
+                let mut after = model.clone();
+                apply(&mut after, &ops);
+                let mut all = changes(&model, &after);
+                let root = if mode == 0 {
+                    trie.root_after(&state, &mut all).unwrap()
+                } else {
+                    // First the block as it stood after some of its operations, with values that later ones replace.
+                    let mut halfway = model.clone();
+                    apply(&mut halfway, &ops[..cut.min(ops.len())]);
+                    let stage = trie.open_stage();
+                    trie.stage(stage, &state, &changes(&model, &halfway)).unwrap();
+                    if mode == 1 {
+                        trie.proof(&state, Address::ZERO, &[]).unwrap();
+                    }
+                    trie.root_of_stage(stage, &state, &mut all).unwrap()
+                };
+                prop_assert_eq!(root, alloys_root(&after));
+                if mode == 3 {
+                    // Another block wins, and is taken back as well.
+                    let mut other = changes(&model, &model);
+                    prop_assert_eq!(trie.root_after(&state, &mut other).unwrap(), alloys_root(&model));
+                    continue;
+                }
+                trie.accept(&all, root);
+                let number = state.number() + 1;
+                let layer = Arc::new(Layer { number, hash: B256::ZERO, changes: all });
+                layers.push(layer.clone());
+                state = state.with_layer(layer);
+                models.push(after);
+            }
+            let rebuilt = StateTrie::rebuild(&state, alloys_root(models.last().unwrap()));
+            prop_assert!(rebuilt.is_ok());
+            while let Some(layer) = layers.pop() {
+                trie.undo(&layer.changes);
+                models.pop();
+                prop_assert_eq!(trie.accounts.hashed_root(), alloys_root(models.last().unwrap()));
+            }
+        }
+    }
 }

@@ -1,253 +1,264 @@
-//! A Merkle-Patricia trie in one arena: inserts and deletes mark what they touch, a root hashes only that.
+//! A Merkle-Patricia trie over 32-byte keys: sixteen [`Subtrie`]s and what joins them.
 //!
-//! A node without a cached reference is *dirty*; so are all nodes above it. Values are opaque bytes, never empty.
+//! A root hashes only what changed since the last one. Many changes are sorted and shared out to threads by subtrie, of
+//! one trie or of several; each thread applies them and hashes what they touched.
+
+use std::{
+    num::NonZero,
+    sync::{Mutex, OnceLock, PoisonError},
+    thread,
+};
 
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::EMPTY_ROOT_HASH;
 
-use crate::state::node::{
-    NONE, Node, NodeId, Reference, branch_rlp, extension_rlp, first_difference, leaf_rlp, nibble,
-    with_nibble,
+use crate::state::{
+    arena::{Subtrie, TOP},
+    hashing::Hasher,
+    keccak_x8::Lanes,
+    node::{
+        Kind, NONE, Reference, Value, branch_rlp, extension_rlp, first_difference, leaf_rlp,
+        nibble, with_nibble,
+    },
 };
 
-#[derive(Debug, Clone)]
-struct Slot {
-    node: Node,
-    reference: Option<Reference>,
+/// Below so many changes a second thread costs more than it saves.
+const WORTH_THREADS: usize = 512;
+
+/// Threads at most: there are sixteen subtries, and other work waits for cores too.
+const MAX_THREADS: usize = 8;
+
+/// A key and its new value; `None` deletes it.
+pub(crate) type Entry<V> = (B256, Option<V>);
+
+/// With what tries are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// How eight nodes are hashed.
+    pub lanes: Lanes,
+    /// Threads that share the subtries.
+    pub threads: usize,
+}
+
+impl Effort {
+    /// Everything that this machine has, looked for once.
+    pub fn best() -> Self {
+        static THREADS: OnceLock<usize> = OnceLock::new();
+        let count = || thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+        Self { lanes: Lanes::best(), threads: *THREADS.get_or_init(count) }
+    }
+
+    /// What every machine has.
+    pub const fn least() -> Self {
+        Self { lanes: Lanes::Scalar, threads: 1 }
+    }
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self::best()
+    }
 }
 
 /// A trie over 32-byte keys.
 #[derive(Debug, Clone)]
-pub struct Trie {
-    arena: Vec<Slot>,
-    free: Vec<NodeId>,
-    root: NodeId,
+pub struct Trie<V> {
+    subtries: Box<[Subtrie<V>; 16]>,
 }
 
-impl Default for Trie {
+impl<V: Value> Default for Trie<V> {
     fn default() -> Self {
-        Self { arena: Vec::new(), free: Vec::new(), root: NONE }
+        Self { subtries: Box::default() }
     }
 }
 
-impl Trie {
-    /// True if no key has a value.
-    pub const fn is_empty(&self) -> bool {
-        self.root == NONE
+/// A subtrie and what is to be done with it.
+#[derive(Debug)]
+pub(crate) struct Job<'a, V> {
+    subtrie: &'a mut Subtrie<V>,
+    changes: &'a [Entry<V>],
+}
+
+impl<V: Value> Trie<V> {
+    /// A trie with these leaves, each key once, in any order; hashed.
+    pub fn build(leaves: impl IntoIterator<Item = (B256, V)>, effort: Effort) -> Self {
+        let mut by_nibble: [Vec<(B256, V)>; 16] = Default::default();
+        for leaf in leaves {
+            by_nibble[nibble(&leaf.0, 0)].push(leaf);
+        }
+        let mut this = Self::default();
+        let count = by_nibble.iter().map(Vec::len).sum();
+        let jobs = this.subtries.iter_mut().zip(by_nibble);
+        share_out(jobs, count, effort, |hasher, (subtrie, mut leaves)| {
+            leaves.sort_unstable_by_key(|(key, _)| *key);
+            subtrie.fill(leaves);
+            hasher.hash(subtrie, TOP);
+        });
+        this
     }
 
-    /// Sets the value of `key`; an empty value deletes it.
-    pub fn set(&mut self, key: B256, value: Vec<u8>) {
-        self.root = if value.is_empty() {
-            self.remove_at(self.root, &key, 0)
-        } else {
-            self.insert_at(self.root, key, value, 0)
-        };
+    /// True if no key has a value.
+    pub fn is_empty(&self) -> bool {
+        self.subtries.iter().all(|subtrie| subtrie.root() == NONE)
+    }
+
+    /// Leaves in memory.
+    pub fn leaf_count(&self) -> usize {
+        self.subtries.iter().map(Subtrie::leaf_count).sum()
+    }
+
+    /// Nodes in memory.
+    pub fn node_count(&self) -> usize {
+        self.subtries.iter().map(Subtrie::node_count).sum()
+    }
+
+    /// Sets the value of `key`; `None` deletes it.
+    pub fn set(&mut self, key: B256, value: Option<&V>) {
+        self.subtries[nibble(&key, 0)].set(&key, value);
     }
 
     /// The root hash: keccak256 of the top node's RLP, also if that is short.
-    pub fn root(&mut self) -> B256 {
-        if self.root == NONE {
-            return EMPTY_ROOT_HASH;
-        }
-        let reference = self.reference(self.root, 0);
-        if reference.is_inline() {
-            return keccak256(reference.as_slice());
-        }
-        B256::from_slice(&reference.as_slice()[1..])
+    pub fn root(&mut self, effort: Effort) -> B256 {
+        run(self.jobs(&[]), effort, TOP);
+        self.hashed_root()
+    }
+
+    /// The jobs that apply `changes`, sorted by key, and hash.
+    pub(crate) fn jobs<'a>(&'a mut self, mut changes: &'a [Entry<V>]) -> Vec<Job<'a, V>> {
+        let subtries = self.subtries.iter_mut().enumerate();
+        let jobs = subtries.filter_map(|(index, subtrie)| {
+            let count = changes.partition_point(|(key, _)| nibble(key, 0) <= index);
+            let (mine, others) = changes.split_at(count);
+            changes = others;
+            let is_idle = mine.is_empty() && !subtrie.is_dirty(subtrie.root());
+            (!is_idle).then_some(Job { subtrie, changes: mine })
+        });
+        jobs.collect()
+    }
+
+    /// The root hash, if all subtries were hashed.
+    pub(crate) fn hashed_root(&self) -> B256 {
+        if self.is_empty() { EMPTY_ROOT_HASH } else { keccak256(self.top_rlp()) }
     }
 
     /// RLP of the nodes on the way to `key`, top first, without those that stand inside their parent: a proof of its value
     /// or of its absence (EIP-1186).
-    pub fn proof(&mut self, key: &B256) -> Vec<Vec<u8>> {
-        let mut nodes = Vec::new();
-        let (mut at, mut depth) = (self.root, 0);
+    pub fn proof(&mut self, key: &B256, effort: Effort) -> Vec<Vec<u8>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        run(self.jobs(&[]), effort, TOP);
+        let mut nodes = vec![self.top_rlp()];
+        let subtrie = &self.subtries[nibble(key, 0)];
+        let (mut at, mut depth) = (subtrie.root(), TOP);
+        // A leaf or an extension that is the only subtrie's top has moved up into the top node.
+        if self.only().is_some() && !matches!(Kind::of(at), Kind::Branch(_)) {
+            (at, depth) = below(subtrie, at, key, 0);
+        }
         while at != NONE {
-            let rlp = self.node_rlp(at, depth);
-            if depth == 0 || rlp.len() >= 32 {
+            let mut rlp = Vec::new();
+            node_rlp(subtrie, at, depth, &mut rlp);
+            if rlp.len() >= 32 {
                 nodes.push(rlp);
             }
-            (at, depth) = match &self.arena[at as usize].node {
-                Node::Leaf { .. } => break,
-                Node::Extension { key: path, end, child } => {
-                    if first_difference(path, key, depth) < *end {
-                        break;
-                    }
-                    (*child, *end)
-                }
-                Node::Branch { children } => (children[nibble(key, depth)], depth + 1),
-            };
+            (at, depth) = below(subtrie, at, key, depth);
         }
         nodes
     }
 
-    fn insert_at(&mut self, at: NodeId, key: B256, value: Vec<u8>, depth: usize) -> NodeId {
-        if at == NONE {
-            return self.add(Node::Leaf { key, value });
-        }
-        match self.arena[at as usize].node {
-            Node::Leaf { key: old_key, value: ref old_value } => {
-                if old_key != key {
-                    let split = first_difference(&old_key, &key, depth);
-                    return self.split(depth, split, (&old_key, at), (key, value));
-                }
-                if *old_value != value {
-                    self.replace(at, Node::Leaf { key, value });
-                }
-                at
-            }
-            Node::Extension { key: path, end, child } => {
-                let split = first_difference(&path, &key, depth);
-                if split < end {
-                    let below = if split + 1 == end { self.release(at, child) } else { at };
-                    return self.split(depth, split, (&path, below), (key, value));
-                }
-                let child = self.insert_at(child, key, value, end);
-                self.set_child(at, Node::Extension { key: path, end, child }, child)
-            }
-            Node::Branch { mut children } => {
-                let index = nibble(&key, depth);
-                children[index] = self.insert_at(children[index], key, value, depth + 1);
-                let child = children[index];
-                self.set_child(at, Node::Branch { children }, child)
-            }
-        }
+    /// The one subtrie that is not empty, if it is one.
+    fn only(&self) -> Option<(usize, &Subtrie<V>)> {
+        let mut some =
+            self.subtries.iter().enumerate().filter(|(_, subtrie)| subtrie.root() != NONE);
+        some.next().filter(|_| some.next().is_none())
     }
 
-    /// Puts a branch at depth `split` over an old node and a new leaf, and an extension above it if nibbles are shared.
-    fn split(
-        &mut self,
-        depth: usize,
-        split: usize,
-        (old_key, old): (&B256, NodeId),
-        (key, value): (B256, Vec<u8>),
-    ) -> NodeId {
-        self.arena[old as usize].reference = None;
-        let leaf = self.add(Node::Leaf { key, value });
-        let mut children = [NONE; 16];
-        children[nibble(old_key, split)] = old;
-        children[nibble(&key, split)] = leaf;
-        let branch = self.add(Node::Branch { children });
-        if split == depth {
-            return branch;
-        }
-        self.add(Node::Extension { key, end: split, child: branch })
-    }
-
-    fn remove_at(&mut self, at: NodeId, key: &B256, depth: usize) -> NodeId {
-        if at == NONE {
-            return NONE;
-        }
-        match self.arena[at as usize].node {
-            Node::Leaf { key: found, .. } => {
-                if found == *key {
-                    return self.release(at, NONE);
-                }
-                at
-            }
-            Node::Extension { key: path, end, child } => {
-                if first_difference(&path, key, depth) < end {
-                    return at;
-                }
-                let child = self.remove_at(child, key, end);
-                match self.arena[child as usize].node {
-                    Node::Branch { .. } => {
-                        self.set_child(at, Node::Extension { key: path, end, child }, child)
-                    }
-                    // The branch below collapsed: what is left of it also covers the nibbles of this extension.
-                    Node::Leaf { .. } | Node::Extension { .. } => self.lift(child, at),
-                }
-            }
-            Node::Branch { mut children } => {
-                let index = nibble(key, depth);
-                let before = children[index];
-                children[index] = self.remove_at(before, key, depth + 1);
-                let child = children[index];
-                if child != NONE {
-                    return self.set_child(at, Node::Branch { children }, child);
-                }
-                if before == NONE {
-                    return at;
-                }
-                self.collapse(at, children, key, depth)
-            }
-        }
-    }
-
-    /// Writes back a branch that lost a child; with one child left it is no branch any more.
-    fn collapse(&mut self, at: NodeId, children: [NodeId; 16], key: &B256, depth: usize) -> NodeId {
-        let mut left = children.iter().enumerate().filter(|(_, child)| **child != NONE);
-        let (Some((index, &only)), None) = (left.next(), left.next()) else {
-            self.replace(at, Node::Branch { children });
-            return at;
+    fn top_rlp(&self) -> Vec<u8> {
+        let mut rlp = Vec::new();
+        let Some((index, subtrie)) = self.only() else {
+            let tops = self.subtries.iter().map(|subtrie| subtrie.reference(subtrie.root()));
+            branch_rlp(tops, &mut rlp);
+            return rlp;
         };
-        if let Node::Branch { .. } = self.arena[only as usize].node {
-            let key = with_nibble(*key, depth, index);
-            self.replace(at, Node::Extension { key, end: depth + 1, child: only });
-            return at;
-        }
-        self.lift(only, at)
-    }
-
-    /// Moves a leaf or an extension up into the place of its parent, which goes.
-    fn lift(&mut self, child: NodeId, parent: NodeId) -> NodeId {
-        self.arena[child as usize].reference = None;
-        self.release(parent, child)
-    }
-
-    /// Writes back a node whose child may have changed; it stays clean if the child did.
-    fn set_child(&mut self, at: NodeId, node: Node, child: NodeId) -> NodeId {
-        if self.arena[child as usize].reference.is_none() {
-            self.replace(at, node);
-        }
-        at
-    }
-
-    fn replace(&mut self, at: NodeId, node: Node) {
-        self.arena[at as usize] = Slot { node, reference: None };
-    }
-
-    fn add(&mut self, node: Node) -> NodeId {
-        if let Some(at) = self.free.pop() {
-            self.replace(at, node);
-            return at;
-        }
-        self.arena.push(Slot { node, reference: None });
-        NodeId::try_from(self.arena.len() - 1).expect("an arena holds fewer than 2^32 nodes")
-    }
-
-    fn release(&mut self, at: NodeId, instead: NodeId) -> NodeId {
-        self.free.push(at);
-        instead
-    }
-
-    fn reference(&mut self, at: NodeId, depth: usize) -> Reference {
-        if let Some(reference) = self.arena[at as usize].reference {
-            return reference;
-        }
-        let reference = Reference::to(&self.node_rlp(at, depth));
-        self.arena[at as usize].reference = Some(reference);
-        reference
-    }
-
-    fn node_rlp(&mut self, at: NodeId, depth: usize) -> Vec<u8> {
-        match &self.arena[at as usize].node {
-            Node::Leaf { key, value } => leaf_rlp(key, depth, value),
-            &Node::Extension { key, end, child } => {
-                let child = self.reference(child, end);
-                extension_rlp(&key, depth, end, &child)
+        match (Kind::of(subtrie.root()), subtrie.reference(subtrie.root())) {
+            (Kind::Branch(_), Some(branch)) => {
+                let key = with_nibble(B256::ZERO, 0, index);
+                extension_rlp(&key, 0, TOP, branch, &mut rlp);
             }
-            &Node::Branch { children } => {
-                let mut references = [None; 16];
-                for (slot, &child) in references.iter_mut().zip(&children) {
-                    if child != NONE {
-                        *slot = Some(self.reference(child, depth + 1));
-                    }
-                }
-                branch_rlp(&references)
-            }
+            _ => node_rlp(subtrie, subtrie.root(), 0, &mut rlp),
         }
+        rlp
     }
+}
+
+/// RLP of a node as it stands at `depth`; its children are hashed.
+fn node_rlp<V: Value>(subtrie: &Subtrie<V>, id: u32, depth: usize, out: &mut Vec<u8>) {
+    match Kind::of(id) {
+        Kind::Leaf(at) => leaf_rlp(subtrie.leaf(at), depth, &mut Vec::new(), out),
+        Kind::Extension(at) => {
+            let extension = subtrie.extension(at);
+            let child = subtrie.reference(extension.child).unwrap_or(&Reference::DIRTY);
+            extension_rlp(&extension.key, depth, usize::from(extension.end), child, out);
+        }
+        Kind::Branch(at) => {
+            let children = subtrie.branch(at).children.iter();
+            branch_rlp(children.map(|&child| subtrie.reference(child)), out);
+        }
+        Kind::None => {}
+    }
+}
+
+/// The next node on the way to `key`, and where it stands.
+fn below<V: Value>(subtrie: &Subtrie<V>, id: u32, key: &B256, depth: usize) -> (u32, usize) {
+    match Kind::of(id) {
+        Kind::Extension(at) => {
+            let extension = subtrie.extension(at);
+            let end = usize::from(extension.end);
+            let is_on_path = first_difference(&extension.key, key, depth) >= end;
+            (if is_on_path { extension.child } else { NONE }, end)
+        }
+        Kind::Branch(at) => (subtrie.branch(at).children[nibble(key, depth)], depth + 1),
+        Kind::Leaf(_) | Kind::None => (NONE, depth),
+    }
+}
+
+/// Applies the changes of each job and hashes what they touched, from the leaves up to depth `from`.
+pub(crate) fn run<V: Value>(jobs: Vec<Job<'_, V>>, effort: Effort, from: usize) {
+    let count = jobs.iter().map(|job| job.changes.len()).sum();
+    share_out(jobs.into_iter(), count, effort, |hasher, Job { subtrie, changes }| {
+        for (key, value) in changes {
+            subtrie.set(key, value.as_ref());
+        }
+        hasher.hash(subtrie, from);
+    });
+}
+
+/// Does the jobs, on several threads if there is enough to do.
+fn share_out<J: Send>(
+    jobs: impl Iterator<Item = J> + Send,
+    count: usize,
+    effort: Effort,
+    work: impl Fn(&mut Hasher, J) + Sync,
+) {
+    if effort.threads < 2 || count < WORTH_THREADS {
+        let mut hasher = Hasher::new(effort.lanes);
+        jobs.for_each(|job| work(&mut hasher, job));
+        return;
+    }
+    let jobs = Mutex::new(jobs);
+    let take = || jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work_on = || {
+        let mut hasher = Hasher::new(effort.lanes);
+        while let Some(job) = take() {
+            work(&mut hasher, job);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..effort.threads {
+            scope.spawn(work_on);
+        }
+        work_on();
+    });
 }
 
 #[cfg(test)]
@@ -280,11 +291,11 @@ mod tests {
         )
     }
 
-    fn value() -> impl Strategy<Value = Vec<u8>> {
+    fn value() -> impl Strategy<Value = Option<Vec<u8>>> {
         prop_oneof![
-            2 => Just(Vec::new()),
-            2 => prop::collection::vec(any::<u8>(), 1..4),
-            1 => prop::collection::vec(any::<u8>(), 30..70),
+            2 => Just(None),
+            2 => prop::collection::vec(any::<u8>(), 1..4).prop_map(Some),
+            1 => prop::collection::vec(any::<u8>(), 30..70).prop_map(Some),
         ]
     }
 
@@ -294,19 +305,51 @@ mod tests {
             rounds in prop::collection::vec(prop::collection::vec((key(), value()), 1..20), 1..8),
         ) {
             let (mut trie, mut leaves) = (Trie::default(), BTreeMap::new());
-            for round in rounds {
-                for (key, value) in round {
-                    trie.set(key, value.clone());
-                    if value.is_empty() { leaves.remove(&key) } else { leaves.insert(key, value) };
+            for (round, sets) in rounds.into_iter().enumerate() {
+                for (key, value) in sets {
+                    trie.set(key, value.as_ref());
+                    match value {
+                        Some(value) => drop(leaves.insert(key, value)),
+                        None => drop(leaves.remove(&key)),
+                    }
                 }
-                prop_assert_eq!(trie.root(), oracle(&leaves));
+                let lanes = Lanes::available();
+                let effort = Effort { lanes: lanes[round % lanes.len()], threads: 1 };
+                prop_assert_eq!(trie.root(effort), oracle(&leaves));
+                let built = Trie::build(leaves.clone(), effort);
+                prop_assert_eq!(built.hashed_root(), oracle(&leaves));
+                prop_assert_eq!(built.node_count(), trie.node_count());
             }
-            let live = trie.arena.len() - trie.free.len();
-            for key in leaves.keys().copied().collect::<Vec<_>>() {
-                trie.set(key, Vec::new());
+            for key in leaves.keys() {
+                trie.set(*key, None);
             }
-            prop_assert_eq!(trie.root(), EMPTY_ROOT_HASH);
-            prop_assert_eq!(trie.arena.len(), trie.free.len(), "{} nodes were live", live);
+            prop_assert_eq!(trie.root(Effort::best()), EMPTY_ROOT_HASH);
+            prop_assert_eq!(trie.node_count(), 0);
+        }
+
+        /// Applied in parts, hashed halfway up in between, and taken back.
+        #[test]
+        fn parts_and_undo_are_identity(
+            before in prop::collection::btree_map(key(), prop::collection::vec(any::<u8>(), 1..40), 0..30),
+            changes in prop::collection::btree_map(key(), value(), 1..30),
+            from in 0usize..6,
+        ) {
+            let mut trie = Trie::build(before.clone(), Effort::least());
+            let changes: Vec<Entry<Vec<u8>>> = changes.into_iter().collect();
+            let (first, second) = changes.split_at(changes.len() / 2);
+            run(trie.jobs(first), Effort::best(), from);
+            run(trie.jobs(second), Effort::best(), TOP);
+            let mut after = before.clone();
+            for (key, value) in &changes {
+                match value {
+                    Some(value) => drop(after.insert(*key, value.clone())),
+                    None => drop(after.remove(key)),
+                }
+            }
+            prop_assert_eq!(trie.hashed_root(), oracle(&after));
+            let back = changes.iter().map(|(key, _)| (*key, before.get(key).cloned()));
+            run(trie.jobs(&back.collect::<Vec<_>>()), Effort::best(), TOP);
+            prop_assert_eq!(trie.hashed_root(), oracle(&before));
         }
 
         #[test]
@@ -316,11 +359,11 @@ mod tests {
         ) {
             let mut trie = Trie::default();
             for (key, value) in &leaves {
-                trie.set(*key, value.clone());
+                trie.set(*key, Some(value));
             }
-            let root = trie.root();
+            let root = trie.root(Effort::best());
             for key in leaves.keys().copied().chain([absent]) {
-                let proof = trie.proof(&key).into_iter().map(Into::into).collect::<Vec<_>>();
+                let proof = trie.proof(&key, Effort::best()).into_iter().map(Into::into).collect::<Vec<_>>();
                 let expected = leaves.get(&key).cloned();
                 let verdict = verify_proof(root, Nibbles::unpack(key), expected, &proof);
                 prop_assert!(verdict.is_ok(), "{:?}", verdict);
@@ -330,20 +373,28 @@ mod tests {
         }
     }
 
+    /// Enough keys for several threads.
     #[test]
     fn many_keys_in_and_half_of_them_out() {
-        let (mut trie, mut leaves) = (Trie::default(), BTreeMap::new());
-        for number in 0u64..5_000 {
-            let key = keccak256(number.to_be_bytes());
-            trie.set(key, number.to_string().into_bytes());
-            leaves.insert(key, number.to_string().into_bytes());
+        let value = |number: u64| number.to_string().into_bytes();
+        let keys: Vec<B256> = (0u64..5_000).map(|number| keccak256(number.to_be_bytes())).collect();
+        let numbered = || keys.iter().copied().zip(0u64..);
+        let mut leaves: BTreeMap<B256, Vec<u8>> =
+            numbered().map(|(key, number)| (key, value(number))).collect();
+        let effort = Effort { lanes: Lanes::best(), threads: 3 };
+        let mut trie = Trie::default();
+        let all: Vec<_> = leaves.iter().map(|(key, value)| (*key, Some(value.clone()))).collect();
+        run(trie.jobs(&all), effort, TOP);
+        assert_eq!(trie.hashed_root(), oracle(&leaves));
+        assert_eq!(Trie::build(leaves.clone(), effort).hashed_root(), oracle(&leaves));
+        let mut out: Vec<_> =
+            numbered().step_by(2).map(|(key, _)| (key, None::<Vec<u8>>)).collect();
+        out.sort_unstable();
+        for (key, _) in &out {
+            leaves.remove(key);
         }
-        assert_eq!(trie.root(), oracle(&leaves));
-        for number in (0u64..5_000).step_by(2) {
-            let key = keccak256(number.to_be_bytes());
-            trie.set(key, Vec::new());
-            leaves.remove(&key);
-        }
-        assert_eq!(trie.root(), oracle(&leaves));
+        run(trie.jobs(&out), effort, TOP);
+        assert_eq!(trie.hashed_root(), oracle(&leaves));
+        assert_eq!(trie.leaf_count(), 2_500);
     }
 }
