@@ -94,7 +94,8 @@ pub(crate) async fn run(node: &Running, plan: &Plan) -> Result<Figures> {
     let signed = sign_all(chain_id, &keys, plan, token)?;
     let recoveries_per_s = calibrate(&signed)?;
 
-    let places: HashMap<B256, ()> = signed.iter().flatten().map(|raw| (keccak256(raw), ())).collect();
+    let places: HashMap<B256, ()> =
+        signed.iter().flatten().map(|raw| (keccak256(raw), ())).collect();
     ensure!(places.len() == plan.txs, "two transactions are alike");
     let mined = Arc::new(AtomicUsize::new(0));
     let from = rpc.quantity("eth_blockNumber", json!([])).await?;
@@ -286,7 +287,8 @@ async fn send(
     mined: &AtomicUsize,
     max_pending: usize,
 ) -> Result<()> {
-    let bodies: Vec<_> = lane.chunks(BATCH).map(|batch| (batch.len(), submit_body(batch))).collect();
+    let bodies: Vec<_> =
+        lane.chunks(BATCH).map(|batch| (batch.len(), submit_body(batch))).collect();
     let until = Instant::now() + TIME_LIMIT;
     for (batch, (count, body)) in lane.chunks(BATCH).zip(bodies) {
         while sent.load(Ordering::Relaxed) > mined.load(Ordering::Relaxed) + max_pending {

@@ -13,11 +13,7 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{
-    load::Workload,
-    nodes::NodeKind,
-    report::Row,
-};
+use crate::{load::Workload, nodes::NodeKind, report::Row};
 
 /// Measures included transactions per second.
 #[derive(Debug, Parser)]

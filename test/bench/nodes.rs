@@ -195,7 +195,15 @@ fn geth(command: &mut Command, program: &Path, folder: &Path, port: u16) -> Resu
     }
     let signer = format!("0x{FUNDER}");
     let numbers = [CHAIN_ID.to_string(), port.to_string(), GAS_LIMIT.to_string()];
-    command.args(["--datadir", data, "--networkid", &numbers[0], "--nodiscover", "--maxpeers", "0"]);
+    command.args([
+        "--datadir",
+        data,
+        "--networkid",
+        &numbers[0],
+        "--nodiscover",
+        "--maxpeers",
+        "0",
+    ]);
     command.args(["--port", "0", "--authrpc.port", "0", "--ipcdisable", "--http"]);
     command.args(["--http.addr", "127.0.0.1", "--http.port", &numbers[1]]);
     command.args(["--http.api", "eth,net,web3", "--mine", "--miner.etherbase", &signer]);

@@ -44,7 +44,10 @@ pub(crate) fn print(table: &Table) -> Result<()> {
     for (workload, nodes) in table {
         let own = nodes.get(&NodeKind::Msnet).map(|figures| figures.included_per_s);
         for (node, figures) in nodes {
-            let ratio = own.map_or_else(|| "-".to_owned(), |own| format!("{:.2}", own / figures.included_per_s));
+            let ratio = own.map_or_else(
+                || "-".to_owned(),
+                |own| format!("{:.2}", own / figures.included_per_s),
+            );
             writeln!(
                 text,
                 "| {workload} | {node} | {:.0} | {ratio} | {:.0} | {} | {:.0} |",

@@ -39,6 +39,9 @@ pub struct NodeArgs {
     /// Gas limit that own blocks walk toward [default: the genesis' limit]
     #[arg(long = "miner.gaslimit", env = "MSNET_MINER_GASLIMIT", value_name = "GAS")]
     pub miner_gas_limit: Option<u64>,
+    /// Run own blocks a second time before they are stored, and stop on a difference
+    #[arg(long = "debug.reexecute", env = "MSNET_DEBUG_REEXECUTE")]
+    pub debug_reexecute: bool,
 }
 
 impl NodeArgs {
@@ -70,6 +73,7 @@ impl NodeArgs {
             signer,
             period_override: self.dev_period,
             miner: MinerConfig { gas_limit: self.miner_gas_limit, extra_data: None },
+            reexecutes: self.debug_reexecute,
         })
     }
 }

@@ -23,13 +23,22 @@ pub struct NodeConfig {
     pub period_override: Option<u64>,
     /// How own blocks look.
     pub miner: MinerConfig,
+    /// Runs own blocks a second time before they are stored, and ends on a difference.
+    pub reexecutes: bool,
 }
 
 impl NodeConfig {
     /// A reader of this network, in memory.
     pub fn new(genesis: Vec<u8>) -> Self {
         let miner = MinerConfig::default();
-        Self { datadir: None, genesis, signer: None, period_override: None, miner }
+        Self {
+            datadir: None,
+            genesis,
+            signer: None,
+            period_override: None,
+            miner,
+            reexecutes: false,
+        }
     }
 }
 

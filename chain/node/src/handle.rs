@@ -2,6 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
     mpsc::{SyncSender, TrySendError},
 };
 
@@ -13,10 +14,9 @@ use chain::{
     pool::{AccountState, AccountView, Pool, PoolHead, PoolTransaction},
     reader::ChainReader,
 };
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
-    arrivals::Arrivals,
     error::SubmitError,
     events::{ChainEvent, Events, PendingTransactions},
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
@@ -41,8 +41,11 @@ pub(crate) enum Command {
 pub(crate) struct Shared {
     pub(crate) reader: ChainReader,
     pub(crate) pool: Mutex<Pool>,
-    pub(crate) arrivals: Arrivals,
     pub(crate) events: Events,
+    /// The writer was woken and has not looked since.
+    pub(crate) is_work_noted: AtomicBool,
+    /// The writer's end.
+    pub(crate) ended: Notify,
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
 }
@@ -52,13 +55,6 @@ impl Shared {
     /// transaction is lost.
     pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the builder, if there is one, what became executable. To be called under the pool's lock.
-    pub(crate) fn arrived(&self, executable: &[Arc<PoolTransaction>]) {
-        if self.signer.is_some() {
-            self.arrivals.push(executable);
-        }
     }
 }
 
@@ -106,7 +102,6 @@ impl NodeHandle {
             let mut pool = self.shared.pool();
             // Under the lock, so that the accounts are never older than the head that the pool knows.
             let view = HeadAccounts::new(&self.shared.reader);
-            let before = executable.len();
             for (transaction, sender) in recovered.by_ref().take(ADMIT_BATCH) {
                 let Some(sender) = sender else {
                     verdicts.push(Err(SubmitError::InvalidSender));
@@ -120,7 +115,6 @@ impl NodeHandle {
                     Err(error) => Err(error.into()),
                 });
             }
-            self.shared.arrived(&executable[before..]);
         }
         if !executable.is_empty() {
             tracing::debug!(executable = executable.len(), "transactions entered the pool");
@@ -168,7 +162,7 @@ impl NodeHandle {
 
     /// Once until the writer looks; a full queue of commands wakes it as well.
     fn wake_sealer(&self) {
-        if self.shared.arrivals.note()
+        if !self.shared.is_work_noted.swap(true, Ordering::AcqRel)
             && let Err(TrySendError::Disconnected(_)) = self.commands.try_send(Command::Work)
         {
             tracing::debug!("the writer has ended");

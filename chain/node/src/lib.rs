@@ -15,7 +15,6 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
-mod arrivals;
 pub mod config;
 pub mod dev_accounts;
 pub mod error;

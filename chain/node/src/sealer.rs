@@ -5,7 +5,10 @@
 //! order: from the moment its parent is head a block stands open and runs transactions as they
 //! arrive, so that at its slot it only has to be closed.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use alloy_primitives::{Address, B256};
 use chain::{
@@ -13,10 +16,10 @@ use chain::{
     clique::prepare::{SLOT_MS, SealerSettings, earliest_seal_ms, prepare_header, rank},
     error::ChainError,
     executor::{ExecError, build::OpenBlock},
-    pool::{Best, PoolTransaction},
+    pool::{PoolTransaction, Walk},
 };
 
-use crate::{arrivals::Fresh, config::SignerKey, handle::Shared};
+use crate::{config::SignerKey, handle::Shared};
 
 /// Share of the period that a block may be late for the sake of what waits, if it was opened late itself.
 const LATE_SHARE: u32 = 4;
@@ -24,8 +27,8 @@ const LATE_SHARE: u32 = 4;
 const FILL_TIME: Duration = Duration::from_millis(250);
 /// The writer looks for other work after so long.
 const SLICE: Duration = Duration::from_millis(10);
-/// Transactions between two looks at the clock and the pool.
-const SLICE_BATCH: usize = 64;
+/// Transactions between two looks at the clock.
+const SLICE_STEP: usize = 32;
 /// A block whose time lags by more than this, or by more than its period, is opened again.
 const LONGEST_LAG_SECS: u64 = 5;
 /// Rest after a failure that is not a matter of turns (a full disk, as a rule).
@@ -59,11 +62,11 @@ pub(crate) struct Slot {
     pub(crate) due_ms: u64,
 }
 
-/// The open block, and what is executable but not in it.
+/// The open block, and where it stands in the pool's order.
 #[derive(Debug)]
 struct Building {
     open: OpenBlock,
-    best: Best,
+    walk: Walk,
     /// Until then it may wait for transactions that are there already.
     full_until_ms: u64,
 }
@@ -132,7 +135,7 @@ impl Sealer {
         slot: Slot,
         now_ms: u64,
     ) -> Result<bool, ChainError> {
-        shared.arrivals.look();
+        shared.is_work_noted.store(false, Ordering::Release);
         if slot.opens_ms > now_ms {
             return Ok(false);
         }
@@ -210,13 +213,9 @@ impl Building {
         let period = Duration::from_secs(spec.clique.map_or(0, |clique| clique.period_secs));
         let late = if period.is_zero() { FILL_TIME } else { period / LATE_SHARE };
         let open = chain.open_block(header, settings.signer)?;
-        let pool = shared.pool();
-        // Both under one lock: what is in the picture does not come again as an arrival.
-        shared.arrivals.take();
-        let best = pool.best(base_fee);
-        drop(pool);
+        let walk = Walk::open(&mut shared.pool(), base_fee);
         let full_until_ms = slot.due_ms.max(now_ms).saturating_add(millis(late));
-        Ok(Self { open, best, full_until_ms })
+        Ok(Self { open, walk, full_until_ms })
     }
 
     /// True if contracts would see a time that is long over.
@@ -228,19 +227,10 @@ impl Building {
 
     /// Runs what is executable until nothing is left, nothing fits or the time is over: then the answer is true.
     fn run(&mut self, shared: &Shared, until: Instant) -> Result<bool, ChainError> {
-        let Fresh { transactions, is_incomplete } = shared.arrivals.take();
-        transactions.into_iter().for_each(|pooled| self.best.offer(pooled));
-        if is_incomplete {
-            shared.pool().pending().for_each(|pooled| self.best.offer(pooled.clone()));
-        }
         while self.open.gas_left() >= LEAST_GAS {
-            let batch: Vec<_> = self.best.by_ref().take(SLICE_BATCH).collect();
-            if batch.is_empty() {
-                return Ok(false);
-            }
-            self.leave_out_replaced(shared, &batch);
-            for pooled in &batch {
-                self.take(shared, pooled)?;
+            for _ in 0..SLICE_STEP {
+                let Some(pooled) = self.walk.next(|| shared.pool()) else { return Ok(false) };
+                self.take(shared, &pooled)?;
             }
             if Instant::now() >= until {
                 return Ok(true);
@@ -249,27 +239,18 @@ impl Building {
         Ok(false)
     }
 
-    /// What the pool gave up meanwhile is not run, nor what its sender sent after it.
-    fn leave_out_replaced(&mut self, shared: &Shared, batch: &[std::sync::Arc<PoolTransaction>]) {
-        let pool = shared.pool();
-        for pooled in batch.iter().filter(|pooled| pool.get(&pooled.hash()).is_none()) {
-            self.best.leave_out(pooled.sender);
-        }
-    }
-
     /// Runs one transaction. What does not fit waits for the next block; what can never run leaves the pool, so that it
     /// does not come up in every block. Either way its sender's later ones have no place.
     fn take(&mut self, shared: &Shared, pooled: &PoolTransaction) -> Result<(), ChainError> {
-        if self.best.is_left_out(pooled.sender) {
-            return Ok(());
-        }
         match self.open.push(&pooled.transaction, pooled.sender) {
-            Ok(_) => return Ok(()),
-            Err(ExecError::Skip(_)) => {}
-            Err(ExecError::Invalid(why)) => drop_from_pool(shared, pooled, &why),
+            Ok(()) => return Ok(()),
             Err(ExecError::Store(error)) => return Err(error),
+            Err(ExecError::Skip(_)) => self.walk.skip_sender(|| shared.pool()),
+            Err(ExecError::Invalid(why)) => {
+                self.walk.skip_sender(|| shared.pool());
+                drop_from_pool(shared, pooled, &why);
+            }
         }
-        self.best.leave_out(pooled.sender);
         Ok(())
     }
 }

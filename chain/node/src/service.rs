@@ -11,6 +11,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -26,9 +27,9 @@ use chain::{
     genesis::Genesis,
     pool::{Pool, PoolConfig, PoolError},
 };
+use tokio::sync::Notify;
 
 use crate::{
-    arrivals::Arrivals,
     config::NodeConfig,
     error::NodeError,
     events::{Events, PendingTransactions},
@@ -80,7 +81,10 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
-        let chain = Blockchain::open(&genesis, storage(config.datadir))?;
+        let mut chain = Blockchain::open(&genesis, storage(config.datadir))?;
+        if config.reexecutes {
+            chain.reexecute_own_blocks();
+        }
         let shared = Arc::new(share(&chain, signer));
         let settings = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
@@ -96,6 +100,7 @@ impl Node {
         let to_write = Arc::clone(&shared);
         // The open block stays on its thread: the EVM shares its memory without locks.
         let write = move || {
+            let _told = EndTold(Arc::clone(&to_write));
             let sealer = settings.map(|(key, settings)| Sealer::new(key, settings));
             Writer { chain, sealer, shared: to_write, inbox, built: Instant::now() }.run()
         };
@@ -110,6 +115,12 @@ impl Node {
     /// A door to this node.
     pub fn handle(&self) -> NodeHandle {
         self.handle.clone()
+    }
+
+    /// Done when the writer has ended by itself, which it does on a fault that it must not seal over;
+    /// [`Node::stop`] says which. For one waiter.
+    pub async fn ended(&self) {
+        self.handle.shared.ended.notified().await;
     }
 
     /// Ends the writer after the block it is at, and flushes the ledger. Handles that live on
@@ -128,6 +139,15 @@ impl Node {
                 .map_err(NodeError::from)
         };
         tokio::task::spawn_blocking(end).await.map_err(|_| NodeError::Stop("its join panicked"))?
+    }
+}
+
+/// Tells those who wait for it that the writer has ended, however it did.
+struct EndTold(Arc<Shared>);
+
+impl Drop for EndTold {
+    fn drop(&mut self) {
+        self.0.ended.notify_one();
     }
 }
 
@@ -163,7 +183,8 @@ fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
     Shared {
         reader,
         pool: Mutex::new(pool),
-        arrivals: Arrivals::default(),
+        is_work_noted: AtomicBool::new(false),
+        ended: Notify::new(),
         events: Events::default(),
         signer,
         gas_price_floor,
@@ -183,7 +204,7 @@ struct Writer {
 impl Writer {
     fn run(mut self) -> Result<(), ChainError> {
         loop {
-            let sleep = self.build_and_seal();
+            let sleep = self.build_and_seal()?;
             match self.inbox.recv_timeout(sleep) {
                 Ok(Command::Work) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Command::Import(block, reply)) => {
@@ -198,45 +219,48 @@ impl Writer {
     }
 
     /// Runs what has arrived, seals if it is time, and says how long there is nothing to do.
-    fn build_and_seal(&mut self) -> Duration {
-        let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
+    ///
+    /// # Errors
+    /// An own block did something else when it ran a second time; nothing of it is stored.
+    fn build_and_seal(&mut self) -> Result<Duration, ChainError> {
+        let Some(sealer) = &mut self.sealer else { return Ok(LONGEST_SLEEP) };
         let now = now_ms();
         let slot = match sealer.slot(&self.shared, now) {
             Ok(Some(slot)) => slot,
             Ok(None) => {
-                self.shared.arrivals.look();
-                return LONGEST_SLEEP;
+                self.shared.is_work_noted.store(false, Ordering::Release);
+                return Ok(LONGEST_SLEEP);
             }
             Err(error) => {
                 tracing::error!(%error, "cannot tell when to seal");
-                return LONGEST_SLEEP;
+                return Ok(LONGEST_SLEEP);
             }
         };
         let left = Duration::from_millis(slot.due_ms.saturating_sub(now));
         let rest = BUILD_PAUSE.saturating_sub(self.built.elapsed()).min(left);
         if !rest.is_zero() {
-            return rest;
+            return Ok(rest);
         }
         let is_more = match sealer.build(&self.chain, &self.shared, slot, now) {
             Ok(is_more) => is_more,
             Err(error) => {
                 tracing::error!(%error, "cannot build a block");
-                return LONGEST_SLEEP;
+                return Ok(LONGEST_SLEEP);
             }
         };
         self.built = Instant::now();
         if is_more {
-            return Duration::ZERO;
+            return Ok(Duration::ZERO);
         }
         if left.is_zero() {
-            self.seal();
-            return Duration::ZERO;
+            self.seal()?;
+            return Ok(Duration::ZERO);
         }
-        left.min(LONGEST_SLEEP)
+        Ok(left.min(LONGEST_SLEEP))
     }
 
-    fn seal(&mut self) {
-        let Some(sealer) = &mut self.sealer else { return };
+    fn seal(&mut self) -> Result<(), ChainError> {
+        let Some(sealer) = &mut self.sealer else { return Ok(()) };
         let started = Instant::now();
         match sealer.seal(&mut self.chain, &self.shared) {
             Ok(Some(change)) => {
@@ -249,8 +273,13 @@ impl Writer {
             Err(error @ ChainError::AlreadySealed { .. }) => {
                 tracing::warn!(%error, "waiting for another signer's block");
             }
+            Err(error @ ChainError::Execution(_)) => {
+                tracing::error!(%error, "an own block does not do what it says; the writer ends");
+                return Err(error);
+            }
             Err(error) => tracing::error!(%error, "cannot seal a block"),
         }
+        Ok(())
     }
 
     fn import(&mut self, block: RecoveredBlock) -> Result<Imported, ChainError> {

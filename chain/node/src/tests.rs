@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::hex;
-use chain::reader::ChainReader;
+use alloy_consensus::{SignableTransaction as _, TxLegacy};
+use alloy_primitives::{Address, Signature, TxKind, U256, hex};
+use chain::{block::Transaction, pool::PoolError, reader::ChainReader};
 
-use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts};
+use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts, error::SubmitError};
 
 /// Longest wait for something that a test expects.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -84,4 +85,72 @@ async fn bad_starts_say_why() {
     let no_key = NodeConfig { signer: Some(SignerKey::new([0; 32])), ..config(1) };
     let no_key = Node::start(no_key).await.expect_err("zero is no key");
     assert!(matches!(no_key, NodeError::InvalidKey), "{no_key}");
+}
+
+fn transfer(nonce: u64, value: u64) -> Transaction {
+    let transaction = TxLegacy {
+        chain_id: Some(1337),
+        nonce,
+        gas_price: 2_000_000_000,
+        gas_limit: 21_000,
+        to: TxKind::Call(Address::repeat_byte(9)),
+        value: U256::from(value),
+        ..TxLegacy::default()
+    };
+    let bytes = dev_accounts::keys()[0].sign(transaction.signature_hash()).expect("a valid key");
+    let (r, s) = (U256::from_be_slice(&bytes[..32]), U256::from_be_slice(&bytes[32..64]));
+    transaction.into_signed(Signature::new(r, s, bytes[64] == 1)).into()
+}
+
+/// Includes a block that is run a second time, a dear one that never runs, and one that another node then knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_is_run_once_and_recovered_once() {
+    for period_secs in [0, 1] {
+        let config = NodeConfig { reexecutes: true, ..config(period_secs) };
+        let node = Node::start(config.clone()).await.expect("the node starts");
+        let handle = node.handle();
+        let mut events = handle.subscribe();
+        let mut batch: Vec<Transaction> = (0..300).map(|nonce| transfer(nonce, nonce)).collect();
+        batch.push(transfer(0, 0));
+        let verdicts = handle.submit_many(batch.clone()).await;
+        assert!(verdicts[..300].iter().all(Result::is_ok), "{verdicts:?}");
+        let again = &verdicts[300];
+        assert!(
+            matches!(
+                again,
+                Err(SubmitError::Pool(PoolError::AlreadyKnown | PoolError::NonceTooLow { .. }))
+            ),
+            "{again:?}"
+        );
+        let mut blocks = Vec::new();
+        while blocks
+            .iter()
+            .map(|block: &chain::block::RecoveredBlock| block.senders().len())
+            .sum::<usize>()
+            < 300
+        {
+            let event = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time");
+            let ChainEvent::NewHead(change) = event.expect("the node runs");
+            blocks.extend(change.added.iter().map(|executed| executed.block.clone()));
+        }
+        let mined = blocks.iter().flat_map(|block| &block.body().transactions);
+        assert!(mined.eq(&batch[..300]), "in the order of their nonces");
+        assert_eq!(handle.pool_status(), (0, 0));
+
+        let follower = NodeConfig { signer: None, ..config };
+        let follower = Node::start(follower).await.expect("a second node starts");
+        follower.handle().submit_many(batch[..100].to_vec()).await;
+        for block in blocks {
+            let recovered = handle.recover(block.clone_block()).await.expect("known senders");
+            assert_eq!(recovered, block);
+            let block = follower.handle().recover(block.clone_block()).await.expect("signed");
+            follower.handle().import(block).await.expect("a valid block");
+        }
+        for counts in [handle.recover_counts(), follower.handle().recover_counts()] {
+            assert_eq!((counts.recovered_total, counts.recover_repeated_total), (300, 0));
+        }
+        assert_eq!(follower.handle().pool_status(), (0, 0));
+        follower.stop().await.expect("the node stops");
+        node.stop().await.expect("the node stops");
+    }
 }

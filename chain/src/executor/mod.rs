@@ -195,6 +195,11 @@ impl BlockExecutor {
         Ok(self.receipts.last().expect("pushed the line before"))
     }
 
+    /// Takes the receipts out, which [`Self::finish`] then lacks: it needs them for nothing.
+    pub(crate) fn take_receipts(&mut self) -> Vec<Receipt> {
+        std::mem::take(&mut self.receipts)
+    }
+
     /// Ends the block and computes the state root.
     ///
     /// # Errors
