@@ -25,11 +25,12 @@ use crate::{
     executor::{
         Executed,
         build::{BuiltBlock, OpenBlock},
-        execute,
+        execute_under,
     },
     fork_choice::HeadKey,
     genesis::Genesis,
     reader::{ChainReader, Recent, Shared, View},
+    replay::{Ancestors, Rules},
     spec::ChainSpec,
     state::{Layer, root::StateTrie},
     store::{
@@ -99,12 +100,28 @@ impl Blockchain {
     /// [`ChainError::IncompatibleGenesis`], [`ChainError::UnknownFormat`], [`ChainError::Corrupt`], [`ChainError::Io`],
     /// [`ChainError::Db`] by the store.
     pub fn open(genesis: &Genesis, storage: Storage) -> Result<Self, ChainError> {
-        genesis.validate_runnable()?;
-        let (store, records) = Store::open(&storage, genesis)?;
+        Self::open_with(genesis, storage, Rules::Clique)
+    }
+
+    /// [`Self::open`] under given rules; what they are stays with the store.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; [`ChainError::OtherEngine`] if the store was made under other rules.
+    pub fn open_with(
+        genesis: &Genesis,
+        storage: Storage,
+        rules: Rules,
+    ) -> Result<Self, ChainError> {
+        if matches!(rules, Rules::Clique) {
+            genesis.validate_runnable()?;
+        }
+        let (mut store, records) = Store::open(&storage, genesis)?;
+        store.check_engine(rules.engine())?;
         let spec = Arc::new(genesis.spec.clone());
         let header = genesis.sealed_header();
-        let config = spec.clique.ok_or(crate::genesis::GenesisError::NotClique)?;
-        let snapshots = Snapshots::new(Snapshot::genesis(&header, config)?);
+        let first = rules.genesis_snapshot(&spec, &header)?;
+        let config = first.config;
+        let snapshots = Snapshots::new(first);
         let block = Block { header: genesis.header.clone(), body: BlockBody::default() };
         let genesis_block = Arc::new(ExecutedBlock {
             block: RecoveredBlock::new(block, Vec::new(), header.hash()),
@@ -112,7 +129,7 @@ impl Blockchain {
             total_difficulty: header.difficulty,
             signer: Address::ZERO,
         });
-        let view = View::flushed(genesis_block, store.shelf(config)?)?;
+        let view = View::flushed(genesis_block, store.shelf(config)?, rules)?;
         let trie = StateTrie::rebuild(&view.state(), view.head().block.header().state_root)?;
         let shared = Shared::new(spec, header.hash(), snapshots, trie, view);
         let head_key = HeadKey::new(
@@ -183,7 +200,7 @@ impl Blockchain {
         let body = BlockBody { transactions, ..BlockBody::default() };
         let block = RecoveredBlock::new_unhashed(Block { header, body }, senders);
         // The body made the header: its roots need no second look.
-        let got = self.verify_header(&block, now_ms)?;
+        let got = self.verify_with(&block, now_ms, |_| Ok(()))?;
         if got != want {
             return Err(ChainError::WrongSigner { want, got });
         }
@@ -219,7 +236,8 @@ impl Blockchain {
         if block.header().parent_hash == self.view().head().hash() {
             let state = self.view().state();
             let trie = self.shared.trie.clone();
-            let executed = execute(&self.shared.spec, &block, signer, state, trie)
+            let (view, spec) = (self.view(), &self.shared.spec);
+            let executed = execute_under(view.rules(), spec, &block, signer, state, trie)
                 .inspect_err(|error| self.remember_bad(hash, error))?;
             Ok(Imported::Head(self.extend(block, signer, executed, |_, _| Ok(()))?))
         } else {
@@ -250,6 +268,12 @@ impl Blockchain {
 
     /// The log knows of seals that a crash kept out of the journal.
     fn has_sealed_on(&self, signer: Address, number: u64, parent: B256) -> bool {
+        #[cfg(test)]
+        if crate::planted::is(crate::planted::Bug::OneSealPerHeight)
+            && self.store.journal.has_sealed_number(signer, number)
+        {
+            return true;
+        }
         let is_ours = |found: &TreeBlock| {
             found.signer == signer && found.block.header().parent_hash == parent
         };
@@ -279,19 +303,28 @@ impl Blockchain {
 
     /// All rules that need no execution. Keeps the snapshot after the block.
     fn verify(&self, block: &RecoveredBlock, now_ms: u64) -> Result<Address, ChainError> {
-        let signer = self.verify_header(block, now_ms)?;
-        validate_body(&self.shared.spec, &block.clone_block())?;
-        Ok(signer)
+        self.verify_with(block, now_ms, |spec| Ok(validate_body(spec, &block.clone_block())?))
     }
 
-    fn verify_header(&self, block: &RecoveredBlock, now_ms: u64) -> Result<Address, ChainError> {
+    /// [`Self::verify`] with this look at the body.
+    fn verify_with(
+        &self,
+        block: &RecoveredBlock,
+        now_ms: u64,
+        validate_body: impl FnOnce(&ChainSpec) -> Result<(), ChainError>,
+    ) -> Result<Address, ChainError> {
         let spec = &self.shared.spec;
         let header = block.header();
         let ancestry = self.ancestry();
+        if let Rules::Replay(rules) = ancestry.view.rules() {
+            rules.verify(spec, &block.clone_block(), &ancestry)?;
+            return Ok(header.beneficiary);
+        }
         let (parent, _) =
             ancestry.sealed(header.parent_hash)?.ok_or(CliqueError::UnknownAncestor)?;
         let snapshot = self.shared.snapshots.after(header.parent_hash, &ancestry)?;
         let signer = verify_header(spec, header, &parent, &snapshot, now_ms)?;
+        validate_body(spec)?;
         if let Some(terminal) = spec.terminal_total_difficulty
             && self.total_difficulty(header.parent_hash)? >= terminal
         {
@@ -308,6 +341,9 @@ impl Blockchain {
         total_difficulty: U256,
         signer: Address,
     ) -> Result<HeadKey, ChainError> {
+        if let Some(key) = self.view().rules().head_key(total_difficulty) {
+            return Ok(key);
+        }
         let after = self.shared.snapshots.after(header.hash(), &self.ancestry())?;
         Ok(HeadKey::new(total_difficulty, header, signer, &after))
     }
@@ -365,10 +401,39 @@ impl Blockchain {
         let total_difficulty = self.total_difficulty(header.parent_hash)? + header.difficulty;
         let row = self.store.append_block(&block, total_difficulty, None)?;
         self.tree.insert(hash, TreeBlock { block: Arc::new(block), signer, row, run: None });
-        if self.key_of(&header, total_difficulty, signer)? < self.head_key {
-            return Ok(Imported::Side);
+        let key = self.key_of(&header, total_difficulty, signer)?;
+        let old = self.view();
+        let stays = !old.rules().prefers(&key, &header, &self.head_key);
+        #[cfg(test)]
+        let stays = self.planted_tie(&key).unwrap_or(stays);
+        if !stays {
+            return Ok(Imported::Head(self.adopt(hash)?));
         }
-        Ok(Imported::Head(self.adopt(hash)?))
+        if old.rules().runs_side_blocks() {
+            self.adopt(hash)?;
+            self.adopt(old.head().hash())?;
+        }
+        Ok(Imported::Side)
+    }
+
+    /// What a planted bug says of a head of equal total difficulty: true to stay.
+    #[cfg(test)]
+    fn planted_tie(&self, key: &HeadKey) -> Option<bool> {
+        use crate::planted::{Bug, coin, planted};
+        if key.total_difficulty != self.head_key.total_difficulty {
+            return None;
+        }
+        let head = self.view().head().clone();
+        let (signer, number, parent) =
+            (head.signer, head.number(), head.block.header().parent_hash);
+        match planted()? {
+            Bug::NoTieRule => Some(true),
+            Bug::CoinToss => Some(coin()),
+            Bug::OwnBlockPreferred => {
+                self.store.journal.sealed_on(signer, number, parent).map(|_| true)
+            }
+            _ => None,
+        }
     }
 
     /// Remembers that a block broke a rule; faults of our own are not the block's.
@@ -428,7 +493,7 @@ impl Blockchain {
                         reason: format!("the parent {parent} of block {hash} is not stored"),
                     });
                 }
-                let signer = seal::recover_signer(block.header())?;
+                let signer = self.view().rules().author(block.header())?;
                 let row =
                     BlockRow { total_difficulty, block: position, receipts: None, diff: None };
                 let block = Arc::new(*block);
@@ -502,12 +567,25 @@ impl Ancestry for TreeAncestry<'_> {
             return Ok(Some(found));
         }
         let Some(stored) = self.view.shelf().block(hash)? else { return Ok(None) };
-        let signer = seal::recover_signer(stored.block.header())?;
+        let signer = self.view.rules().author(stored.block.header())?;
         Ok(Some((stored.block.clone_sealed_header(), signer)))
     }
 
     fn stored_snapshot(&self, hash: B256) -> Result<Option<Snapshot>, ChainError> {
         self.view.stored_snapshot(hash)
+    }
+}
+
+impl Ancestors for TreeAncestry<'_> {
+    fn block(&self, hash: B256) -> Result<Option<(Block, U256)>, ChainError> {
+        if let Some(found) = self.tree.get(&hash) {
+            return Ok(Some((found.block.clone_block(), found.row.total_difficulty)));
+        }
+        if let Some(found) = self.view.block_by_hash(hash)? {
+            return Ok(Some((found.block.clone_block(), found.total_difficulty)));
+        }
+        let stored = self.view.shelf().block(hash)?;
+        Ok(stored.map(|stored| (stored.block.clone_block(), stored.total_difficulty)))
     }
 }
 

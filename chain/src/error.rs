@@ -18,6 +18,17 @@ pub enum ChainError {
     /// A header or a body broke a rule that holds under any engine.
     #[error(transparent)]
     Block(#[from] BlockError),
+    /// A replayed block broke a rule of Ethereum's that no network of ours has.
+    #[error(transparent)]
+    Replay(#[from] crate::replay::ReplayError),
+    /// The store holds a chain under other rules.
+    #[error("the store was made by the engine {have}, this start asked for {new}")]
+    OtherEngine {
+        /// What the store says.
+        have: String,
+        /// What the start asked for.
+        new: &'static str,
+    },
     /// Foreign bytes are not the RLP of what they should be.
     #[error("cannot decode {what}: {source}")]
     Decode {
@@ -93,6 +104,9 @@ pub enum ChainError {
         /// Genesis hash that the start asked for.
         new: alloy_primitives::B256,
     },
+    /// A proof for a block that lies too far back: more than 1,024 blocks, or 400,000 changes.
+    #[error("distance to target block exceeds maximum proof window")]
+    ProofWindow,
     /// A question about a block that this chain does not have, or has not run.
     #[error("block {block} is not known or has no state")]
     UnknownBlock {
@@ -165,6 +179,7 @@ impl ChainError {
             self,
             Self::Clique(_)
                 | Self::Block(_)
+                | Self::Replay(_)
                 | Self::Decode { .. }
                 | Self::InvalidSender { .. }
                 | Self::Execution(_)

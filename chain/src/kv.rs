@@ -100,6 +100,11 @@ impl Batch {
     pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.writes.insert((table, key.into()), None);
     }
+
+    /// Every key that the batch writes, with its new value if it keeps one.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>)> {
+        self.writes.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_deref()))
+    }
 }
 
 /// What [`KvRead::range`] does with a pair; `Ok(false)` ends the walk.

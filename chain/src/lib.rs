@@ -7,7 +7,8 @@
 //! [`sender`] finds out who signed one;
 //! [`clique`] and [`validate`] decide whether a header may follow its parent; [`executor`] runs a block on revm over
 //! [`state`]; [`fork_choice`] orders heads; [`blockchain`] is the one writer that joins them over [`log`], [`kv`] and
-//! [`store`], all on a [`disk`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block.
+//! [`store`], all on a [`disk`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block;
+//! [`replay`] runs Ethereum's own chains, to judge the executor.
 #![deny(unsafe_code)]
 
 pub mod block;
@@ -22,8 +23,15 @@ pub mod kv;
 pub mod log;
 pub mod pool;
 pub mod reader;
+pub mod replay;
 pub mod sender;
 pub mod spec;
 pub mod state;
 pub mod store;
 pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod planted;
+#[cfg(test)]
+#[path = "../../test/sim/mod.rs"]
+mod sim;

@@ -12,20 +12,24 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::{Receipt, RecoveredBlock, SealedHeader},
-    clique::{Snapshot, seal::recover_signer},
+    clique::Snapshot,
     error::ChainError,
     executor::call::{BlockOverrides, CallOutcome, CallRequest, StateOverrides, call},
+    replay::Rules,
     spec::ChainSpec,
     state::{
-        Layer, StateDb,
-        proof::{AccountProof, prove},
-        root::StateTrie,
+        Layer, Layers, StateDb,
+        proof::{AccountProof, MAX_BLOCKS, Scratch, prove},
+        root::{Nodes, StateTrie},
     },
     store::{
         Shelf, StoredBlock,
         snapshots::{Ancestry, Snapshots},
     },
 };
+
+/// How often a proof starts anew because the chain was reorganised meanwhile.
+const PROOF_ATTEMPTS: usize = 8;
 
 /// A block together with what running it left behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,20 +82,29 @@ pub(crate) struct View {
     head: Arc<ExecutedBlock>,
     /// The blocks above the flushed one, ascending without gaps.
     recent: Vec<Arc<Recent>>,
+    /// What they changed.
+    layers: Arc<Layers>,
     /// Blocks that were canonical and are not any more, until the next flush.
     aside: HashMap<B256, Arc<ExecutedBlock>>,
     shelf: Shelf,
+    rules: Rules,
 }
 
 impl View {
     /// The chain up to the flushed block.
-    pub(crate) fn flushed(genesis: Arc<ExecutedBlock>, shelf: Shelf) -> Result<Self, ChainError> {
+    pub(crate) fn flushed(
+        genesis: Arc<ExecutedBlock>,
+        shelf: Shelf,
+        rules: Rules,
+    ) -> Result<Self, ChainError> {
         let mut view = Self {
             head: genesis.clone(),
             genesis,
             recent: Vec::new(),
+            layers: Arc::default(),
             aside: HashMap::new(),
             shelf,
+            rules,
         };
         let hash = view.shelf.flushed().hash;
         view.head = view.block_by_hash(hash)?.ok_or_else(|| ChainError::Corrupt {
@@ -109,6 +122,10 @@ impl View {
         &self.recent
     }
 
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     pub(crate) const fn shelf(&self) -> &Shelf {
         &self.shelf
     }
@@ -122,12 +139,14 @@ impl View {
     pub(crate) fn push(&mut self, recent: Arc<Recent>) {
         self.head = recent.executed.clone();
         self.aside.remove(&recent.executed.hash());
+        self.layers = Arc::new(self.layers.with(recent.layer.clone()));
         self.recent.push(recent);
     }
 
     /// With the head taken off, which must be above the flushed block; `parent` becomes head.
     pub(crate) fn pop(&mut self, parent: Arc<ExecutedBlock>) -> Option<Arc<Recent>> {
         let recent = self.recent.pop()?;
+        self.layers = Arc::new(self.layers.without_last());
         self.aside.insert(recent.executed.hash(), recent.executed.clone());
         self.head = parent;
         Some(recent)
@@ -137,6 +156,7 @@ impl View {
     pub(crate) fn reshelve(&mut self, shelf: Shelf) {
         let flushed = shelf.flushed().number;
         self.recent.retain(|recent| recent.executed.number() > flushed);
+        self.layers = Arc::new(self.layers.above(flushed));
         self.aside.retain(|_, executed| executed.number() > flushed);
         self.shelf = shelf;
     }
@@ -194,9 +214,21 @@ impl View {
     }
 
     fn state_at(&self, number: u64) -> StateDb {
-        let layers = self.recent.iter().take_while(|recent| recent.executed.number() <= number);
         let state = self.shelf.state(number);
-        layers.fold(state, |state, recent| state.with_layer(recent.layer.clone()))
+        if number <= self.shelf.flushed().number {
+            return state;
+        }
+        state.under(self.layers.clone(), number)
+    }
+
+    /// Hands over what the accounts that block `number` changed were before it.
+    fn take_back(&self, number: u64, scratch: &mut Scratch) -> Result<(), ChainError> {
+        if let Some(recent) = self.recent_at(number) {
+            let accounts = recent.layer.changes.accounts.iter();
+            return scratch.take_back(accounts.map(|(&address, change)| (address, change.old)));
+        }
+        let diff = self.shelf.diff(number)?;
+        scratch.take_back(diff.accounts.iter().map(|(&address, &old)| (address, old)))
     }
 
     fn recent_at(&self, number: u64) -> Option<&Arc<Recent>> {
@@ -206,7 +238,7 @@ impl View {
 
     fn load(&self, stored: StoredBlock) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
         let Some(receipts) = self.shelf.receipts(&stored)? else { return Ok(None) };
-        let signer = recover_signer(stored.block.header())?;
+        let signer = self.rules.author(stored.block.header())?;
         let StoredBlock { block, total_difficulty, .. } = stored;
         Ok(Some(Arc::new(ExecutedBlock { block, receipts, total_difficulty, signer })))
     }
@@ -367,23 +399,55 @@ impl ChainReader {
         call(&self.0.spec, state, header, executed.signer, request, overrides, block_overrides)
     }
 
-    /// Proves an account and slots under the head's state root (EIP-1186).
+    /// Proves an account and slots under the state root of one of the last 1,024 blocks (EIP-1186).
     ///
     /// # Errors
-    /// [`ChainError::UnknownBlock`] if the block is not the head; what the store says if it fails.
+    /// [`ChainError::UnknownBlock`] if the block is not canonical, or the chain does not keep still;
+    /// [`ChainError::ProofWindow`] if it lies too far back; what the store says if it fails.
     pub fn proof(
         &self,
         block_hash: B256,
         address: Address,
         slots: &[U256],
     ) -> Result<AccountProof, ChainError> {
-        // The writer publishes while it holds the trie: under the lock, view and trie are one state.
-        let mut trie = self.0.trie.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = self.0.view();
-        if view.head().hash() != block_hash {
-            return Err(ChainError::UnknownBlock { block: block_hash.to_string() });
+        for _ in 0..PROOF_ATTEMPTS {
+            let view = self.0.view();
+            let executed = canonical(&view, block_hash)?;
+            let number = executed.number();
+            if view.head().number() - number > MAX_BLOCKS {
+                return Err(ChainError::ProofWindow);
+            }
+            let root = executed.block.header().state_root;
+            if let Some(nodes) = self.account_nodes(number, root, address)? {
+                return prove(nodes, &view.state_at(number), address, slots);
+            }
         }
-        prove(&mut trie, &view.state(), address, slots)
+        Err(ChainError::UnknownBlock { block: block_hash.to_string() })
+    }
+
+    /// The nodes that prove an account under `root`, that of block `number`; none if a reorganisation came between.
+    fn account_nodes(
+        &self,
+        number: u64,
+        root: B256,
+        address: Address,
+    ) -> Result<Option<Nodes>, ChainError> {
+        let (mut scratch, mut reached) = (Scratch::new(address), number);
+        for index in 0..16 {
+            let copied = loop {
+                let view = self.0.view();
+                while reached < view.head().number() {
+                    reached += 1;
+                    view.take_back(reached, &mut scratch)?;
+                }
+                let trie = self.0.trie.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.0.view().head().hash() == view.head().hash() {
+                    break scratch.copy(index, &trie);
+                }
+            };
+            scratch.settle(index, copied);
+        }
+        Ok((scratch.root() == root).then(|| scratch.nodes()))
     }
 }
 

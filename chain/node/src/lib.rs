@@ -8,13 +8,14 @@
 //! In reading order: [`config`] and [`args`] say what to run; [`service`] starts and stops it;
 //! [`handle`] and [`events`] are its doors; [`sealer`] decides when to seal and what goes in;
 //! [`recover`] finds out who signed a transaction; [`dev_accounts`] are the ten public keys of a
-//! development chain; [`error`] says what went wrong.
+//! development chain; [`error`] says what went wrong; [`blocktest`] judges the ledger by public test chains.
 //!
 //! Peers are not part of this room yet: a node is its network's only one, or a reader of its own
 //! folder.
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod blocktest;
 pub mod config;
 pub mod dev_accounts;
 pub mod error;

@@ -13,9 +13,9 @@ use alloy_primitives::B256;
 
 use super::{Blockchain, ExecutedBlock, HeadChange, TreeBlock, lock, recent_block};
 use crate::{
-    clique::{CliqueError, seal},
+    clique::CliqueError,
     error::ChainError,
-    executor::execute,
+    executor::execute_under,
     reader::{Recent, View},
     state::Changes,
 };
@@ -86,7 +86,7 @@ impl Blockchain {
         if view.is_canonical(stored.block.header().number, hash)? {
             return Ok(());
         }
-        let signer = seal::recover_signer(stored.block.header())?;
+        let signer = view.rules().author(stored.block.header())?;
         let (block, row) = (Arc::new(stored.block), stored.row);
         self.tree.insert(hash, TreeBlock { block, signer, row, run: None });
         Ok(())
@@ -109,7 +109,7 @@ impl Blockchain {
         }
         if !undo.is_empty() {
             for stored in self.store.unwind(ancestor.block.header(), view.shelf())? {
-                let signer = seal::recover_signer(stored.block.header())?;
+                let signer = view.rules().author(stored.block.header())?;
                 let (hash, block, row) = (stored.block.hash(), stored.block, stored.row);
                 let block = Arc::new(block);
                 self.tree.entry(hash).or_insert(TreeBlock { block, signer, row, run: None });
@@ -135,7 +135,7 @@ impl Blockchain {
         }
         let genesis = old.block_by_number(0)?.ok_or(CliqueError::UnknownAncestor)?;
         let shelf = self.store.shelf(self.shared.snapshots.config())?;
-        Ok(Arc::new(View::flushed(genesis, shelf)?))
+        Ok(Arc::new(View::flushed(genesis, shelf, old.rules().clone())?))
     }
 
     fn parent_of(
@@ -158,7 +158,10 @@ impl Blockchain {
         let (block, signer, row) = (found.block.clone(), found.signer, found.row);
         self.check_not_bad(hash, block.header().parent_hash)?;
         let trie = self.shared.trie.clone();
-        let executed = execute(&self.shared.spec, &block, signer, view.state(), trie)?;
+        let executed = {
+            let (rules, spec) = (view.rules(), &self.shared.spec);
+            execute_under(rules, spec, &block, signer, view.state(), trie)?
+        };
         let receipts = match row.receipts {
             Some(position) => position,
             None => self.store.append_receipts(hash, &executed.receipts)?,

@@ -12,7 +12,7 @@ use alloy_rlp::Encodable as _;
 use crate::{
     block::{Header, Receipt, Transaction, logs_bloom, receipts_root, transactions_root},
     error::ChainError,
-    executor::{BlockExecutor, ExecError, Executed},
+    executor::{BlockExecutor, ExecError, Executed, Part},
     spec::ChainSpec,
     state::{StateDb, root::StateTrie},
     validate::MAX_BLOCK_RLP_BYTES,
@@ -70,6 +70,15 @@ impl OpenBlock {
         self.transactions.push(transaction.clone());
         self.senders.push(sender);
         Ok(())
+    }
+
+    /// What the transactions since the last part changed; [`Part::apply`] brings it to the trie, on this thread or beside
+    /// the next transactions, so that little is left for [`Self::close`].
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Part, ChainError> {
+        self.executor.take_part()
     }
 
     /// Gas that later transactions may still ask for.

@@ -76,8 +76,8 @@ pub(crate) fn tx_env(transaction: &Transaction, sender: Address) -> TxEnv {
         nonce: transaction.nonce(),
         chain_id: transaction.chain_id(),
         access_list: transaction.access_list().cloned().unwrap_or_default(),
-        blob_hashes: Vec::new(),
-        max_fee_per_blob_gas: 0,
+        blob_hashes: transaction.blob_versioned_hashes().unwrap_or_default().to_vec(),
+        max_fee_per_blob_gas: transaction.max_fee_per_blob_gas().unwrap_or_default(),
         authorization_list: authorizations.iter().cloned().map(Either::Left).collect(),
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     block::{Header, Receipt, RecoveredBlock, Transaction, logs_bloom, receipts_root},
     error::ChainError,
     executor::env::Evm,
+    replay::Rules,
     spec::ChainSpec,
     state::{Changes, StateDb, overlay::Overlay, root::StateTrie},
 };
@@ -110,11 +111,35 @@ pub struct Executed {
 
 /// A block while it runs. The trie must stand at the parent's state, or one unaccepted block above it.
 pub struct BlockExecutor {
-    evm: Evm,
-    spec_id: SpecId,
+    pub(crate) evm: Evm,
+    pub(crate) spec_id: SpecId,
     trie: Arc<Mutex<StateTrie>>,
-    receipts: Vec<Receipt>,
+    /// The trie's name for this block, once a part of its changes was taken.
+    stage: Option<u64>,
+    pub(crate) receipts: Vec<Receipt>,
     gas_used: u64,
+    takes_blobs: bool,
+}
+
+/// What some transactions of an open block changed, on its way to the trie; any thread may bring it there.
+#[derive(Debug)]
+pub struct Part {
+    trie: Arc<Mutex<StateTrie>>,
+    stage: u64,
+    parent: StateDb,
+    changes: Changes,
+}
+
+impl Part {
+    /// Applies and hashes the changes, so that less is left to do when the block closes. Nothing depends on it: a part that
+    /// comes late, or never, costs time alone.
+    ///
+    /// # Errors
+    /// What the store says if a storage trie cannot be loaded.
+    pub fn apply(&self) -> Result<(), ChainError> {
+        let mut trie = self.trie.lock().unwrap_or_else(PoisonError::into_inner);
+        trie.stage(self.stage, &self.parent, &self.changes)
+    }
 }
 
 impl std::fmt::Debug for BlockExecutor {
@@ -140,13 +165,48 @@ impl BlockExecutor {
         signer: Address,
         trie: Arc<Mutex<StateTrie>>,
     ) -> Result<Self, ChainError> {
-        let spec_id = spec.spec_id(header.number, header.timestamp);
-        let cfg = env::cfg_env(spec, spec_id);
-        let block = env::block_env(spec_id, header, signer);
-        let evm = env::new_evm(Overlay::new(parent), cfg, block);
-        let mut executor = Self { evm, spec_id, trie, receipts: Vec::new(), gas_used: 0 };
-        if spec_id.is_enabled_in(SpecId::PRAGUE) {
-            executor.store_parent_hash(header.parent_hash)?;
+        Self::under(&Rules::Clique, spec, parent, header, signer, trie)
+    }
+
+    /// Starts a block under given rules.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn under(
+        rules: &Rules,
+        spec: &ChainSpec,
+        parent: StateDb,
+        header: &Header,
+        signer: Address,
+        trie: Arc<Mutex<StateTrie>>,
+    ) -> Result<Self, ChainError> {
+        let spec_id = match rules {
+            Rules::Clique => spec.spec_id(header.number, header.timestamp),
+            Rules::Replay(replay) => replay.spec_id(spec, header),
+        };
+        let mut cfg = env::cfg_env(spec, spec_id);
+        let mut block = env::block_env(spec_id, header, signer);
+        if let Rules::Replay(replay) = rules {
+            replay.adjust(spec, header, &mut cfg, &mut block);
+        }
+        let mut overlay = Overlay::new(parent);
+        if matches!(rules, Rules::Replay(_)) {
+            overlay = overlay.with_storage_collision();
+        }
+        let evm = env::new_evm(overlay, cfg, block);
+        let takes_blobs = matches!(rules, Rules::Replay(_));
+        let receipts = Vec::new();
+        let stage = None;
+        let mut executor = Self { evm, spec_id, trie, stage, receipts, gas_used: 0, takes_blobs };
+        match rules {
+            Rules::Clique if spec_id.is_enabled_in(SpecId::PRAGUE) => {
+                executor.call_system(HISTORY_STORAGE_ADDRESS, header.parent_hash.into())?;
+            }
+            Rules::Clique => {}
+            Rules::Replay(replay) => {
+                replay.install(spec, header, &mut executor.evm);
+                replay.begin(&mut executor, header)?;
+            }
         }
         Ok(executor)
     }
@@ -165,7 +225,7 @@ impl BlockExecutor {
         transaction: &Transaction,
         sender: Address,
     ) -> Result<&Receipt, ExecError> {
-        if transaction.ty() == EIP4844_TX_TYPE_ID {
+        if transaction.ty() == EIP4844_TX_TYPE_ID && !self.takes_blobs {
             return Err(ExecError::Invalid(
                 "transaction type not supported: blob transactions (type 3) are not accepted on this network".into(),
             ));
@@ -200,17 +260,34 @@ impl BlockExecutor {
         std::mem::take(&mut self.receipts)
     }
 
+    /// What the transactions since the last part changed. Applying it beside the next transactions leaves little for
+    /// [`Self::finish`].
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Part, ChainError> {
+        let stage = *self.stage.get_or_insert_with(|| {
+            self.trie.lock().unwrap_or_else(PoisonError::into_inner).open_stage()
+        });
+        let overlay = self.evm.ctx.db_mut();
+        let (changes, parent) = (overlay.take_part()?, overlay.parent().clone());
+        Ok(Part { trie: self.trie.clone(), stage, parent, changes })
+    }
+
     /// Ends the block and computes the state root.
     ///
     /// # Errors
     /// What the store says if it fails.
     pub fn finish(self) -> Result<Executed, ChainError> {
-        let Self { evm, trie, receipts, gas_used, .. } = self;
+        let Self { evm, trie, stage, receipts, gas_used, .. } = self;
         let overlay = evm.ctx.journaled_state.database;
         let parent = overlay.parent().clone();
         let mut changes = overlay.into_changes()?;
         let mut trie = trie.lock().unwrap_or_else(PoisonError::into_inner);
-        let state_root = trie.root_after(&parent, &mut changes)?;
+        let state_root = match stage {
+            Some(stage) => trie.root_of_stage(stage, &parent, &mut changes)?,
+            None => trie.root_after(&parent, &mut changes)?,
+        };
         Ok(Executed { receipts, changes, state_root, gas_used })
     }
 
@@ -226,25 +303,30 @@ impl BlockExecutor {
         trie.root_after(&parent, &mut changes).map(Some)
     }
 
-    fn store_parent_hash(&mut self, parent_hash: B256) -> Result<(), ChainError> {
-        let account = self.evm.ctx.db_mut().basic(HISTORY_STORAGE_ADDRESS)?;
+    /// Calls a system contract outside of any transaction: what it returns, or why it failed; `None` if it has no code.
+    /// One that fails has changed nothing.
+    pub(crate) fn call_system(
+        &mut self,
+        contract: Address,
+        data: Bytes,
+    ) -> Result<Option<Result<Bytes, String>>, ChainError> {
+        let account = self.evm.ctx.db_mut().basic(contract)?;
         if account.is_none_or(|account| account.code_hash == KECCAK256_EMPTY) {
-            return Ok(());
+            return Ok(None);
         }
-        let call = system_call(
-            &mut self.evm,
-            SYSTEM_ADDRESS,
-            HISTORY_STORAGE_ADDRESS,
-            parent_hash.into(),
-            SYSTEM_CALL_GAS,
-        );
-        // A contract that fails has changed nothing, and the block goes on without it.
-        match call {
-            Ok(ResultAndState { state, .. }) => self.evm.ctx.db_mut().commit(state),
+        let call = system_call(&mut self.evm, SYSTEM_ADDRESS, contract, data, SYSTEM_CALL_GAS);
+        Ok(Some(match call {
+            Ok(ResultAndState { state, result }) => {
+                self.evm.ctx.db_mut().commit(state);
+                match result {
+                    ExecutionResult::Success { output, .. } => Ok(output.into_data()),
+                    ExecutionResult::Revert { .. } => Err("execution reverted".to_owned()),
+                    ExecutionResult::Halt { reason, .. } => Err(reason.to_string()),
+                }
+            }
             Err(EVMError::Database(error)) => return Err(error),
-            Err(_) => {}
-        }
-        Ok(())
+            Err(other) => Err(other.to_string()),
+        }))
     }
 }
 
@@ -275,8 +357,23 @@ pub fn execute(
     parent: StateDb,
     trie: Arc<Mutex<StateTrie>>,
 ) -> Result<Executed, ChainError> {
+    execute_under(&Rules::Clique, spec, block, signer, parent, trie)
+}
+
+/// [`execute`] under given rules.
+///
+/// # Errors
+/// As [`execute`]; [`ChainError::Replay`] for what replayed blocks do at their end.
+pub fn execute_under(
+    rules: &Rules,
+    spec: &ChainSpec,
+    block: &RecoveredBlock,
+    signer: Address,
+    parent: StateDb,
+    trie: Arc<Mutex<StateTrie>>,
+) -> Result<Executed, ChainError> {
     let header = block.header();
-    let mut executor = BlockExecutor::new(spec, parent, header, signer, trie)?;
+    let mut executor = BlockExecutor::under(rules, spec, parent, header, signer, trie)?;
     let transactions = block.body().transactions.iter().zip(block.senders());
     for (index, (transaction, &sender)) in transactions.enumerate() {
         executor.transact(transaction, sender).map_err(|error| match error {
@@ -286,6 +383,9 @@ pub fn execute(
             }
             ExecError::Store(error) => error,
         })?;
+    }
+    if let Rules::Replay(replay) = rules {
+        replay.end(&mut executor, spec, &block.clone_block())?;
     }
     let executed = executor.finish()?;
     compare(header, &executed)?;

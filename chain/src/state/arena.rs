@@ -107,6 +107,27 @@ impl<V: Value> Subtrie<V> {
         self.reference(id).is_some_and(Reference::is_dirty)
     }
 
+    /// What a parent needs to know of this subtrie: its top node, and the reference of the node below that if it is an
+    /// extension.
+    pub(crate) fn top_only(&self) -> Self {
+        let mut top = Self::default();
+        let stub = |reference| Branch { children: [NONE; 16], reference };
+        top.root = match Kind::of(self.root) {
+            Kind::None => NONE,
+            Kind::Leaf(at) => Kind::Leaf(top.leaves.add(self.leaf(at).clone())).id(),
+            Kind::Branch(at) => {
+                Kind::Branch(top.branches.add(stub(self.branch(at).reference))).id()
+            }
+            Kind::Extension(at) => {
+                let mut extension = self.extension(at).clone();
+                let below = self.reference(extension.child).copied().unwrap_or(Reference::DIRTY);
+                extension.child = Kind::Branch(top.branches.add(stub(below))).id();
+                Kind::Extension(top.extensions.add(extension)).id()
+            }
+        };
+        top
+    }
+
     /// Sets the value of `key`; `None` deletes it.
     pub(crate) fn set(&mut self, key: &B256, value: Option<&V>) {
         self.root = match value {

@@ -11,10 +11,13 @@
 //! nothing is read from them, they give roots and proofs.
 
 mod arena;
+pub mod cache;
+pub mod code;
 pub mod diff;
 pub mod flat;
 mod hashing;
 pub mod keccak_x8;
+pub mod layers;
 pub mod node;
 pub mod overlay;
 pub mod proof;
@@ -28,59 +31,58 @@ use revm::{
     DatabaseRef, bytecode::Bytecode, database_interface::DBErrorMarker, state::AccountInfo,
 };
 
+use self::code::bytecode_of;
 pub use self::{
+    code::bytecode,
     diff::{Change, Changes, Diff, History},
     flat::{Account, Flat},
+    layers::{Layer, Layers},
 };
 use crate::{error::ChainError, kv::Table};
 
 impl DBErrorMarker for ChainError {}
-
-/// One block's changes above the flat state.
-#[derive(Debug)]
-pub struct Layer {
-    /// The block's number.
-    pub number: u64,
-    /// The block's hash.
-    pub hash: B256,
-    /// What it changed.
-    pub changes: Changes,
-}
 
 /// The state after one block; cheap to clone, never changes, readable from any thread.
 #[derive(Debug, Clone)]
 pub struct StateDb {
     flat: Flat,
     flushed: u64,
-    layers: Vec<Arc<Layer>>,
-    past: Option<(u64, History)>,
+    number: u64,
+    layers: Arc<Layers>,
+    past: Option<History>,
 }
 
 impl StateDb {
     /// The state after the last of `layers`, which follow block `flushed` one by one.
     pub fn new(flat: Flat, flushed: u64, layers: Vec<Arc<Layer>>) -> Self {
-        Self { flat, flushed, layers, past: None }
+        let layers = Arc::new(Layers::new(layers));
+        let number = layers.newest().unwrap_or(flushed);
+        Self { flat, flushed, number, layers, past: None }
     }
 
     /// The state after block `number`, which lies before the flushed one.
     pub fn in_the_past(flat: Flat, flushed: u64, number: u64, history: History) -> Self {
-        Self { flat, flushed, layers: Vec::new(), past: Some((number, history)) }
+        let layers = Arc::default();
+        Self { flat, flushed, number, layers, past: Some(history) }
     }
 
     /// Number of the block whose state this is.
-    pub fn number(&self) -> u64 {
-        match &self.past {
-            Some((number, _)) => *number,
-            None => self.layers.last().map_or(self.flushed, |layer| layer.number),
-        }
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The state after block `number`: that of the flushed block with as many of these layers as it takes.
+    #[must_use]
+    pub fn under(mut self, layers: Arc<Layers>, number: u64) -> Self {
+        (self.layers, self.number) = (layers, number);
+        self
     }
 
     /// The same state with one more block on top.
     #[must_use]
     pub fn with_layer(&self, layer: Arc<Layer>) -> Self {
-        let mut next = self.clone();
-        next.layers.push(layer);
-        next
+        let number = layer.number;
+        self.clone().under(Arc::new(self.layers.with(layer)), number)
     }
 
     /// An account, or `None` if it does not exist.
@@ -88,13 +90,11 @@ impl StateDb {
     /// # Errors
     /// What the store says if it fails.
     pub fn account(&self, address: Address) -> Result<Option<Account>, ChainError> {
-        for layer in self.layers.iter().rev() {
-            if let Some(change) = layer.changes.accounts.get(&address) {
-                return Ok(change.new);
-            }
+        if let Some(account) = self.layers.account(self.number, address) {
+            return Ok(account);
         }
-        if let Some((number, history)) = &self.past
-            && let Some(old) = history.account(*number, address)?
+        if let Some(history) = &self.past
+            && let Some(old) = history.account(self.number, address)?
         {
             return Ok(old);
         }
@@ -106,13 +106,11 @@ impl StateDb {
     /// # Errors
     /// What the store says if it fails.
     pub fn storage(&self, address: Address, slot: U256) -> Result<U256, ChainError> {
-        for layer in self.layers.iter().rev() {
-            if let Some(change) = layer.changes.slots.get(&(address, slot)) {
-                return Ok(change.new);
-            }
+        if let Some(value) = self.layers.slot(self.number, (address, slot)) {
+            return Ok(value);
         }
-        if let Some((number, history)) = &self.past
-            && let Some(old) = history.slot(*number, address, slot)?
+        if let Some(history) = &self.past
+            && let Some(old) = history.slot(self.number, address, slot)?
         {
             return Ok(old);
         }
@@ -125,7 +123,9 @@ impl StateDb {
     /// What the store says if it fails.
     pub fn slots_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, ChainError> {
         let mut slots = self.flat.slots_of(address)?;
-        for layer in &self.layers {
+        // Who changes a slot changes the account's storage root: most layers need no look at their slots.
+        let layers = self.layers.candidates(self.number, address).iter();
+        for layer in layers.filter(|layer| layer.changes.accounts.contains_key(&address)) {
             for (&(owner, slot), change) in &layer.changes.slots {
                 if owner != address {
                     continue;
@@ -137,8 +137,8 @@ impl StateDb {
                 }
             }
         }
-        if let Some((number, history)) = &self.past {
-            history.rewind_slots(*number, address, &mut slots)?;
+        if let Some(history) = &self.past {
+            history.rewind_slots(self.number, address, &mut slots)?;
         }
         Ok(slots)
     }
@@ -152,7 +152,7 @@ impl StateDb {
             return Err(ChainError::UnknownBlock { block: self.number().to_string() });
         }
         let mut newest: BTreeMap<Address, Option<Account>> = BTreeMap::new();
-        for layer in &self.layers {
+        for layer in self.layers.up_to(self.number) {
             newest.extend(layer.changes.accounts.iter().map(|(&key, change)| (key, change.new)));
         }
         self.flat.accounts(|address, account| {
@@ -176,15 +176,21 @@ impl StateDb {
         if hash == KECCAK256_EMPTY {
             return Ok(Bytes::new());
         }
-        for layer in self.layers.iter().rev() {
-            if let Some(code) = layer.changes.code.get(&hash) {
-                return Ok(code.clone());
-            }
+        if let Some(code) = self.layers.code(self.number, hash) {
+            return Ok(code);
         }
         self.flat.code(hash)?.ok_or_else(|| ChainError::Corrupt {
             place: format!("table code at {hash}"),
             reason: "an account has this code, but it is not stored".to_owned(),
         })
+    }
+
+    /// The code with this hash in revm's form.
+    ///
+    /// # Errors
+    /// As [`Self::code`].
+    pub fn bytecode(&self, hash: B256) -> Result<Bytecode, ChainError> {
+        bytecode_of(hash, || self.code(hash))
     }
 
     /// Hash of canonical block `number`, if it is not above this state's block.
@@ -196,7 +202,7 @@ impl StateDb {
             return Ok(None);
         }
         if number > self.flushed {
-            let layer = self.layers.iter().find(|layer| layer.number == number);
+            let layer = self.layers.up_to(number).last();
             return Ok(layer.map(|layer| layer.hash));
         }
         let found = self.flat.kv().get(Table::Canon, &number.to_be_bytes())?;
@@ -215,11 +221,6 @@ pub fn account_info(account: &Account) -> AccountInfo {
     }
 }
 
-/// revm's form of code. Code of before London may start with 0xEF without being a delegation.
-pub fn bytecode(code: Bytes) -> Bytecode {
-    Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code))
-}
-
 impl DatabaseRef for StateDb {
     type Error = ChainError;
 
@@ -228,7 +229,7 @@ impl DatabaseRef for StateDb {
     }
 
     fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, ChainError> {
-        Ok(bytecode(self.code(code_hash)?))
+        self.bytecode(code_hash)
     }
 
     fn storage_ref(&self, address: Address, index: U256) -> Result<U256, ChainError> {

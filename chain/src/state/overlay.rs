@@ -4,7 +4,7 @@
 
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256,
-    map::{AddressMap, AddressSet, B256Map, HashMap},
+    map::{AddressMap, AddressSet, B256Map, HashMap, HashSet},
 };
 use alloy_trie::EMPTY_ROOT_HASH;
 use revm::{
@@ -30,7 +30,17 @@ pub struct Overlay {
     slots: HashMap<SlotKey, U256>,
     /// Accounts whose storage was dropped as a whole: what `slots` does not hold is zero.
     wiped: AddressSet,
+    /// Code that the block brings in.
     code: B256Map<Bytecode>,
+    storage_collides: bool,
+    /// What was written since the last part was taken, once parts are taken at all.
+    fresh: Option<Fresh>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Fresh {
+    accounts: AddressSet,
+    slots: HashSet<SlotKey>,
 }
 
 impl Overlay {
@@ -44,7 +54,17 @@ impl Overlay {
             slots: HashMap::default(),
             wiped: AddressSet::default(),
             code: B256Map::default(),
+            storage_collides: false,
+            fresh: None,
         }
+    }
+
+    /// Refuses to create a contract at an address that has storage and nothing else (EIP-7610). geth v1.13.15 creates it,
+    /// so only replays ask for this; such accounts come from a genesis alone.
+    #[must_use]
+    pub const fn with_storage_collision(mut self) -> Self {
+        self.storage_collides = true;
+        self
     }
 
     /// The state below.
@@ -99,6 +119,19 @@ impl Overlay {
         Ok(())
     }
 
+    /// Takes an account away that holds nothing (EIP-161).
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn clear_if_empty(&mut self, address: Address) -> Result<(), ChainError> {
+        let Some(account) = self.account(address)? else { return Ok(()) };
+        if account.nonce == 0 && account.balance.is_zero() && account.code_hash == KECCAK256_EMPTY {
+            self.wipe_storage(address);
+            self.accounts.insert(address, None);
+        }
+        Ok(())
+    }
+
     /// Sets one slot.
     pub fn set_slot(&mut self, address: Address, slot: U256, value: U256) {
         self.slots.insert((address, slot), value);
@@ -108,6 +141,28 @@ impl Overlay {
     pub fn wipe_storage(&mut self, address: Address) {
         self.slots.retain(|&(owner, _), _| owner != address);
         self.wiped.insert(address);
+    }
+
+    /// What was written since the last part was taken, old beside new: the old values are the parent's, always. Storage that
+    /// was dropped as a whole comes with the block's end.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn take_part(&mut self) -> Result<Changes, ChainError> {
+        let fresh = self.fresh.replace(Fresh::default()).unwrap_or_else(|| Fresh {
+            accounts: self.accounts.keys().copied().collect(),
+            slots: self.slots.keys().copied().collect(),
+        });
+        let mut part = Changes::default();
+        for (address, slot) in fresh.slots {
+            let (old, new) = (self.parent_slot(address, slot)?, self.slot(address, slot)?);
+            part.slots.insert((address, slot), Change { old, new });
+        }
+        for address in fresh.accounts {
+            let (old, new) = (self.parent_account(address)?, self.account(address)?);
+            part.accounts.insert(address, Change { old, new });
+        }
+        Ok(part)
     }
 
     /// What was written, old beside new, without what ended as it began. Storage roots are the parent's: the caller
@@ -162,6 +217,10 @@ impl Overlay {
         if !touched.is_touched() {
             return;
         }
+        if let Some(fresh) = &mut self.fresh {
+            fresh.accounts.insert(address);
+            fresh.slots.extend(touched.changed_storage_slots().map(|(&slot, _)| (address, slot)));
+        }
         if touched.is_selfdestructed() {
             self.wipe_storage(address);
             self.accounts.insert(address, None);
@@ -196,15 +255,24 @@ impl Database for Overlay {
     type Error = ChainError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ChainError> {
-        Ok(self.account(address)?.as_ref().map(account_info))
+        let Some(account) = self.account(address)? else { return Ok(None) };
+        let mut info = account_info(&account);
+        let has_storage_alone = account.nonce == 0
+            && account.code_hash == KECCAK256_EMPTY
+            && account.storage_root != EMPTY_ROOT_HASH;
+        if self.storage_collides && has_storage_alone {
+            // revm takes the zero hash for no code, but not for a free address
+            info.code_hash = B256::ZERO;
+            info.code = Some(Bytecode::default());
+        }
+        Ok(Some(info))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, ChainError> {
         if let Some(code) = self.code.get(&code_hash) {
             return Ok(code.clone());
         }
-        let code = bytecode(self.parent.code(code_hash)?);
-        Ok(code)
+        self.parent.bytecode(code_hash)
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, ChainError> {

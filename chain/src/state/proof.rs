@@ -1,14 +1,27 @@
-//! Proofs of accounts and slots (EIP-1186).
+//! Proofs of accounts and slots (EIP-1186), at the head and some way back.
 
-use alloy_primitives::{Address, Bytes, U256};
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use crate::{
     error::ChainError,
     state::{
         Account, StateDb,
-        root::{Nodes, StateTrie},
+        arena::Subtrie,
+        hashing::hash_keys,
+        keccak_x8::Lanes,
+        node::nibble,
+        root::{AccountLeaf, Nodes, StateTrie, storage_trie},
+        trie::{Effort, Entry, Trie, apply},
     },
 };
+
+/// Blocks that may lie between the head and a block to be proved.
+pub const MAX_BLOCKS: u64 = 1_024;
+
+/// Changes that may be taken back for a proof.
+const MAX_CHANGES: usize = 400_000;
 
 /// An account, some of its slots, and the trie nodes that prove them under a state root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,22 +47,116 @@ pub struct SlotProof {
     pub nodes: Vec<Bytes>,
 }
 
-/// Proves an account and slots of the state that `trie` stands at, which must be `state`.
+/// The account trie as it stood some blocks ago: parts of the live one, with later changes taken back.
+///
+/// The live trie is copied one sixteenth at a time, so that nobody waits long for it, and of each sixteenth but the one
+/// with the account only the top is kept. Blocks that arrive in between are taken back as well.
+#[derive(Debug)]
+pub struct Scratch {
+    address: Address,
+    /// Old values of the accounts that changed since, by hashed address.
+    old: [BTreeMap<B256, Option<AccountLeaf>>; 16],
+    count: usize,
+    trie: Trie<AccountLeaf>,
+}
+
+impl Scratch {
+    /// For the proof of one account.
+    pub fn new(address: Address) -> Self {
+        Self { address, old: Default::default(), count: 0, trie: Trie::default() }
+    }
+
+    /// Takes the old values of the next block above those taken so far.
+    ///
+    /// # Errors
+    /// [`ChainError::ProofWindow`] if they are too many.
+    pub fn take_back(
+        &mut self,
+        accounts: impl Iterator<Item = (Address, Option<Account>)>,
+    ) -> Result<(), ChainError> {
+        let (addresses, olds): (Vec<_>, Vec<_>) =
+            accounts.map(|(address, old)| (address.0.0, old)).unzip();
+        self.count += addresses.len();
+        if self.count > MAX_CHANGES {
+            return Err(ChainError::ProofWindow);
+        }
+        for (key, old) in hash_keys(Lanes::best(), &addresses).into_iter().zip(olds) {
+            let old = old.as_ref().map(AccountLeaf::from);
+            self.old[nibble(&key, 0)].entry(key).or_insert(old);
+        }
+        Ok(())
+    }
+
+    /// Copies one sixteenth of the live trie.
+    pub fn copy(&mut self, index: usize, live: &StateTrie) -> Copied {
+        let whole = self.is_mine(index) || !self.old[index].is_empty();
+        live.copy_accounts(index, whole)
+    }
+
+    /// Takes a copied sixteenth back.
+    pub fn settle(&mut self, index: usize, copied: Copied) {
+        let Copied { mut subtrie, pending } = copied;
+        let old = std::mem::take(&mut self.old[index]);
+        // What an open block has put there goes first: its keys' values are the head's then.
+        let changes: Vec<_> =
+            pending.into_iter().chain(old.iter().map(|(k, v)| (*k, v.clone()))).collect();
+        apply(&mut subtrie, &changes);
+        self.old[index] = old;
+        if !self.is_mine(index) {
+            subtrie = subtrie.top_only();
+        }
+        self.trie.put(index, subtrie);
+    }
+
+    /// The root of what was put together.
+    pub fn root(&self) -> B256 {
+        self.trie.hashed_root()
+    }
+
+    /// The nodes that prove the account.
+    pub fn nodes(&mut self) -> Nodes {
+        self.trie.proof(&keccak256(self.address), Effort::best())
+    }
+
+    fn is_mine(&self, index: usize) -> bool {
+        nibble(&keccak256(self.address), 0) == index
+    }
+}
+
+/// A sixteenth of the live trie, and what takes back the block that it may stand above the head.
+#[derive(Debug)]
+pub struct Copied {
+    pub(crate) subtrie: Subtrie<AccountLeaf>,
+    pub(crate) pending: Vec<Entry<AccountLeaf>>,
+}
+
+/// Joins an account's nodes with what proves its slots in `state`, which must be the state that they are of.
 ///
 /// # Errors
-/// What the store says if it fails.
+/// [`ChainError::Corrupt`] if the slots do not have the root that the account names; what the store says if it fails.
 pub fn prove(
-    trie: &mut StateTrie,
+    nodes: Nodes,
     state: &StateDb,
     address: Address,
     slots: &[U256],
 ) -> Result<AccountProof, ChainError> {
-    let bytes = |nodes: Nodes| nodes.into_iter().map(Bytes::from).collect();
-    let (nodes, storage_nodes) = trie.proof(state, address, slots)?;
-    let mut storage = Vec::with_capacity(slots.len());
-    for (&slot, nodes) in slots.iter().zip(storage_nodes) {
-        storage.push(SlotProof { slot, value: state.storage(address, slot)?, nodes: bytes(nodes) });
-    }
     let account = state.account(address)?.unwrap_or_default();
+    let bytes = |nodes: Nodes| nodes.into_iter().map(Bytes::from).collect();
+    let mut storage = Vec::with_capacity(slots.len());
+    if !slots.is_empty() {
+        let effort = Effort::best();
+        let mut trie = storage_trie(state, address, effort)?;
+        let root = trie.hashed_root();
+        if root != account.storage_root {
+            let place = format!("the storage of {address} after block {}", state.number());
+            let reason = format!("its root is {root}, the account says {}", account.storage_root);
+            return Err(ChainError::Corrupt { place, reason });
+        }
+        for &slot in slots {
+            let nodes = trie.proof(&keccak256(slot.to_be_bytes::<32>()), effort);
+            let value = state.storage(address, slot)?;
+            storage.push(SlotProof { slot, value, nodes: bytes(nodes) });
+        }
+    }
     Ok(AccountProof { address, account, nodes: bytes(nodes), storage })
 }

@@ -5,16 +5,23 @@
 //! taken back if another block wins. No trie node is stored: the account trie is rebuilt from the flat state at start, a
 //! storage trie at its first use. A storage trie that is not in memory is just its root.
 
-use alloy_primitives::{Address, B256, U256, keccak256, map::AddressMap};
+use std::hash::Hash;
+
+use alloy_primitives::{
+    Address, B256, U256, keccak256,
+    map::{AddressMap, AddressSet, HashMap},
+};
 use alloy_rlp::Encodable as _;
+use alloy_trie::EMPTY_ROOT_HASH;
 
 use crate::{
     error::ChainError,
     state::{
-        Account, Changes, StateDb,
+        Account, Change, Changes, StateDb,
         arena::TOP,
         hashing::hash_keys,
-        node::Value,
+        node::{Value, nibble},
+        proof::Copied,
         trie::{Effort, Entry, Job, Trie, run},
     },
 };
@@ -22,8 +29,8 @@ use crate::{
 /// Storage tries kept in memory; the least recently used go first.
 const MAX_HOT_STORAGES: usize = 4_096;
 
-/// Nodes of storage tries kept in memory, about 110 bytes each.
-const MAX_HOT_NODES: usize = 4_000_000;
+/// Nodes of storage tries kept in memory, about 110 bytes each. The trie used last stays, whatever its size.
+const MAX_HOT_NODES: usize = 8_000_000;
 
 /// RLP of the trie nodes of one proof, top first.
 pub type Nodes = Vec<Vec<u8>>;
@@ -141,7 +148,7 @@ impl StateTrie {
         Ok(Self { accounts, effort, ..Self::default() })
     }
 
-    /// A name for an open block whose changes will arrive in parts.
+    /// A name for an open block whose changes will arrive in parts; the one before it is forgotten.
     pub fn open_stage(&mut self) -> u64 {
         self.stages += 1;
         self.stages
@@ -149,7 +156,7 @@ impl StateTrie {
 
     /// Takes a part of an open block's changes, so that little is left to do when it closes. Later parts may hold the same
     /// keys with newer values, but always with the parent's as the old ones. Parts of a block that is thrown away need no
-    /// farewell: the next use takes them back.
+    /// farewell: the next use takes them back. Parts of a block that is closed or forgotten do nothing.
     ///
     /// # Errors
     /// What the store says if a storage trie cannot be loaded; the block's root will be right all the same.
@@ -159,18 +166,21 @@ impl StateTrie {
         parent: &StateDb,
         part: &Changes,
     ) -> Result<(), ChainError> {
+        if stage != self.stages {
+            return Ok(());
+        }
         self.settle_unless(stage);
+        self.warm(parent, part)?;
         let pending = self.pending.get_or_insert_default();
         pending.stage = Some(stage);
         for (&key, change) in &part.accounts {
-            pending.back.accounts.entry(key).or_insert_with(|| change.inverse());
+            pending.back.accounts.entry(key).or_insert(change.inverse()).old = change.new;
         }
         for (&key, change) in &part.slots {
-            pending.back.slots.entry(key).or_insert_with(|| change.inverse());
+            pending.back.slots.entry(key).or_insert(change.inverse()).old = change.new;
         }
-        self.warm(parent, part)?;
         // The top levels change with every part; what lies below is mostly touched once.
-        let from = TOP + depth_of(self.accounts.leaf_count()).saturating_sub(2);
+        let from = TOP + depth_of(self.accounts.leaf_count()).saturating_sub(1);
         self.apply_slots(part, from);
         self.apply_accounts(part, from);
         Ok(())
@@ -187,7 +197,8 @@ impl StateTrie {
         changes: &mut Changes,
     ) -> Result<B256, ChainError> {
         self.settle();
-        self.close(Pending::default(), parent, changes)
+        self.stages += 1;
+        self.close(Changes::default(), parent, changes)
     }
 
     /// [`Self::root_after`] for a block whose changes came in parts before; `changes` are all of them.
@@ -201,37 +212,35 @@ impl StateTrie {
         changes: &mut Changes,
     ) -> Result<B256, ChainError> {
         self.settle_unless(stage);
+        self.stages += 1;
         let staged = self.pending.take().unwrap_or_default();
-        self.close(staged, parent, changes)
+        self.close(staged.back, parent, changes)
     }
 
+    /// `staged` takes back what parts of the block have set.
     fn close(
         &mut self,
-        staged: Pending,
+        staged: Changes,
         parent: &StateDb,
         changes: &mut Changes,
     ) -> Result<B256, ChainError> {
         if let Err(error) = self.warm(parent, changes) {
-            self.apply(&staged.back);
+            self.apply(&staged);
             return Err(error);
         }
-        // What a part held and the whole block does not was set back by a later transaction.
-        let Changes { accounts, slots, .. } = staged.back;
-        let mut new_slots: Vec<_> = changes.slots.iter().map(|(&key, c)| (key, c.new)).collect();
-        let restored = slots.iter().filter(|(key, _)| !changes.slots.contains_key(*key));
-        new_slots.extend(restored.map(|(&key, change)| (key, change.new)));
-        for (address, root) in self.set_slots(new_slots, TOP) {
-            let changed = changes.accounts.get_mut(&address);
-            if let Some(account) = changed.and_then(|change| change.new.as_mut()) {
-                account.storage_root = root;
+        let mut staged_storages: AddressSet =
+            staged.slots.keys().map(|&(owner, _)| owner).collect();
+        staged_storages.extend(changes.slots.keys().map(|&(owner, _)| owner));
+        let slots = what_is_left(&changes.slots, &staged.slots);
+        self.set_slots(slots, TOP);
+        for address in staged_storages {
+            let account = changes.accounts.get_mut(&address).and_then(|change| change.new.as_mut());
+            if let (Some(account), Some(hot)) = (account, self.storages.get_mut(&address)) {
+                account.storage_root = hot.trie.root(self.effort);
             }
         }
         changes.accounts.retain(|_, change| change.old != change.new);
-        let mut new_accounts: Vec<_> =
-            changes.accounts.iter().map(|(&key, c)| (key, c.new)).collect();
-        let restored = accounts.iter().filter(|(key, _)| !changes.accounts.contains_key(*key));
-        new_accounts.extend(restored.map(|(&key, change)| (key, change.new)));
-        self.set_accounts(&new_accounts, TOP);
+        self.set_accounts(&what_is_left(&changes.accounts, &staged.accounts), TOP);
         self.drop_destroyed(changes);
         let root = self.accounts.hashed_root();
         self.pending = Some(Pending { stage: None, root: Some(root), back: changes.inverse() });
@@ -255,29 +264,18 @@ impl StateTrie {
         self.apply(&changes.inverse());
     }
 
-    /// The nodes that prove an account, and those that prove some of its slots, of the state the tries stand at. `state`
-    /// must be that state.
-    ///
-    /// # Errors
-    /// What the store says if the storage trie cannot be loaded.
-    pub fn proof(
-        &mut self,
-        state: &StateDb,
-        address: Address,
-        slots: &[U256],
-    ) -> Result<(Nodes, Vec<Nodes>), ChainError> {
-        self.settle();
-        let account = self.accounts.proof(&keccak256(address), self.effort);
-        let mut storage = Vec::with_capacity(slots.len());
-        if !slots.is_empty() {
-            self.load(state, address)?;
-        }
-        for slot in slots {
-            let key = keccak256(slot.to_be_bytes::<32>());
-            let hot = self.storages.get_mut(&address);
-            storage.push(hot.map(|hot| hot.trie.proof(&key, self.effort)).unwrap_or_default());
-        }
-        Ok((account, storage))
+    /// A sixteenth of the account trie, or just its top, and what takes back an open block. The top alone is of use only
+    /// while no block is open.
+    pub(crate) fn copy_accounts(&self, index: usize, whole: bool) -> Copied {
+        let subtrie = self.accounts.subtrie(index);
+        let Some(pending) = &self.pending else {
+            let subtrie = if whole { subtrie.clone() } else { subtrie.top_only() };
+            return Copied { subtrie, pending: Vec::new() };
+        };
+        let back = pending.back.accounts.iter();
+        let back = back.map(|(key, c)| (keccak256(key), c.new.as_ref().map(AccountLeaf::from)));
+        let pending = back.filter(|(key, _)| nibble(key, 0) == index).collect();
+        Copied { subtrie: subtrie.clone(), pending }
     }
 
     /// Goes back to the head's state.
@@ -327,13 +325,8 @@ impl StateTrie {
         run(self.accounts.jobs(&changes), self.effort, from);
     }
 
-    /// Changes the storage tries that are in memory, all at once, and gives their roots if they were hashed to the top; the
-    /// others are just their root.
-    fn set_slots(
-        &mut self,
-        mut slots: Vec<((Address, U256), U256)>,
-        from: usize,
-    ) -> Vec<(Address, B256)> {
+    /// Changes the storage tries that are in memory, all at once; the others are just their root.
+    fn set_slots(&mut self, mut slots: Vec<((Address, U256), U256)>, from: usize) {
         slots.sort_unstable_by_key(|(key, _)| *key);
         let keys: Vec<[u8; 32]> = slots.iter().map(|((_, slot), _)| slot.to_be_bytes()).collect();
         let mut hashed = hash_keys(self.effort.lanes, &keys).into_iter();
@@ -350,12 +343,7 @@ impl StateTrie {
         let jobs: Vec<Job<'_, SlotLeaf>> =
             works.iter_mut().flat_map(|work| work.hot.trie.jobs(&work.changes)).collect();
         run(jobs, self.effort, from);
-        let done = works.into_iter().map(|Work { address, hot, .. }| {
-            let root = if from == TOP { hot.trie.hashed_root() } else { B256::ZERO };
-            self.storages.insert(address, hot);
-            (address, root)
-        });
-        done.collect()
+        self.storages.extend(works.into_iter().map(|work| (work.address, work.hot)));
     }
 
     /// Loads the storage tries whose accounts outlive the changes.
@@ -375,11 +363,8 @@ impl StateTrie {
             hot.last_used = self.uses;
             return Ok(());
         }
-        let slots = state.slots_of(address)?;
-        let keys: Vec<[u8; 32]> = slots.keys().map(U256::to_be_bytes).collect();
-        let keys = hash_keys(self.effort.lanes, &keys);
-        let leaves = keys.into_iter().zip(slots.into_values().map(SlotLeaf));
-        let hot = HotStorage { trie: Trie::build(leaves, self.effort), last_used: self.uses };
+        let trie = storage_trie(state, address, self.effort)?;
+        let hot = HotStorage { trie, last_used: self.uses };
         self.storages.insert(address, hot);
         Ok(())
     }
@@ -393,14 +378,45 @@ impl StateTrie {
         let mut by_use: Vec<(u64, usize)> =
             self.storages.values().map(|hot| (hot.last_used, count(hot))).collect();
         by_use.sort_unstable_by(|a, b| b.cmp(a));
-        let (mut kept, mut left) = (0, MAX_HOT_NODES);
+        let (mut kept, mut sum) = (0, 0);
         for (_, nodes) in by_use.iter().take(MAX_HOT_STORAGES) {
-            let Some(rest) = left.checked_sub(*nodes) else { break };
-            (kept, left) = (kept + 1, rest);
+            sum += nodes;
+            if kept > 0 && sum > MAX_HOT_NODES {
+                break;
+            }
+            kept += 1;
         }
         let newest_dropped = by_use.get(kept).map_or(0, |(last_used, _)| *last_used);
         self.storages.retain(|_, hot| hot.last_used > newest_dropped);
     }
+}
+
+/// The storage trie of an account.
+pub(crate) fn storage_trie(
+    state: &StateDb,
+    address: Address,
+    effort: Effort,
+) -> Result<Trie<SlotLeaf>, ChainError> {
+    let root = state.account(address)?.map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+    if root == EMPTY_ROOT_HASH {
+        return Ok(Trie::default());
+    }
+    let slots = state.slots_of(address)?;
+    let keys: Vec<[u8; 32]> = slots.keys().map(U256::to_be_bytes).collect();
+    let keys = hash_keys(effort.lanes, &keys);
+    Ok(Trie::build(keys.into_iter().zip(slots.into_values().map(SlotLeaf)), effort))
+}
+
+/// The values to set so that all of `changes` are applied and nothing else, after `staged` was: what a part held and the
+/// whole block does not was set back by a later transaction.
+fn what_is_left<K: Copy + Eq + Hash, T: Copy + PartialEq>(
+    changes: &HashMap<K, Change<T>>,
+    staged: &HashMap<K, Change<T>>,
+) -> Vec<(K, T)> {
+    let news = changes.iter().map(|(&key, change)| (key, change.new));
+    let is_left = |(key, new): &(K, T)| staged.get(key).is_none_or(|back| back.old != *new);
+    let restored = staged.iter().filter(|(key, _)| !changes.contains_key(*key));
+    news.filter(is_left).chain(restored.map(|(&key, back)| (key, back.new))).collect()
 }
 
 /// Depth at which most leaves of a trie with so many random keys stand.
@@ -419,7 +435,7 @@ mod tests {
     use super::*;
     use crate::{
         kv::{Kv as _, MemoryKv},
-        state::{Change, Flat, Layer},
+        state::{Flat, Layer},
     };
 
     /// Balance, and slots that are not zero.
@@ -529,7 +545,7 @@ mod tests {
                     let stage = trie.open_stage();
                     trie.stage(stage, &state, &changes(&model, &halfway)).unwrap();
                     if mode == 1 {
-                        trie.proof(&state, Address::ZERO, &[]).unwrap();
+                        trie.settle();
                     }
                     trie.root_of_stage(stage, &state, &mut all).unwrap()
                 };
@@ -555,5 +571,34 @@ mod tests {
                 prop_assert_eq!(trie.accounts.hashed_root(), alloys_root(models.last().unwrap()));
             }
         }
+    }
+
+    /// More contracts than tries are kept for; the first ones are built again from their slots when they are used again.
+    #[test]
+    fn storage_tries_that_are_not_used_go_and_come_back() {
+        let flat = Flat::new(MemoryKv::default().snapshot().unwrap());
+        let mut state = StateDb::new(flat, 0, Vec::new());
+        let mut trie = StateTrie::rebuild(&state, EMPTY_ROOT_HASH).unwrap();
+        let contract = |number: u64| Address::left_padding_from(&number.to_be_bytes());
+        let all = MAX_HOT_STORAGES as u64 + 100;
+        let mut model = Model::new();
+        for (from, to, slot) in [(0, all / 2, 1u64), (all / 2, all, 2), (0, 50, 3)] {
+            let before = model.clone();
+            for number in from..to {
+                let slots = &mut model.entry(contract(number)).or_default().1;
+                slots.insert(U256::from(slot), U256::from(number + 1));
+            }
+            let mut block = changes(&before, &model);
+            let root = trie.root_after(&state, &mut block).unwrap();
+            assert_eq!(root, alloys_root(&model));
+            trie.accept(&block, root);
+            assert!(trie.storages.len() <= MAX_HOT_STORAGES);
+            let number = state.number() + 1;
+            let layer = Layer { number, hash: B256::ZERO, changes: block };
+            state = state.with_layer(Arc::new(layer));
+        }
+        assert!((0..50).all(|number| trie.storages.contains_key(&contract(number))));
+        let gone = (0..all).filter(|&number| !trie.storages.contains_key(&contract(number)));
+        assert_eq!(gone.filter(|&number| number < all / 2).count(), 100);
     }
 }

@@ -166,6 +166,16 @@ impl<V: Value> Trie<V> {
         nodes
     }
 
+    /// The keys with one first nibble.
+    pub(crate) fn subtrie(&self, index: usize) -> &Subtrie<V> {
+        &self.subtries[index]
+    }
+
+    /// Replaces the keys with one first nibble.
+    pub(crate) fn put(&mut self, index: usize, subtrie: Subtrie<V>) {
+        self.subtries[index] = subtrie;
+    }
+
     /// The one subtrie that is not empty, if it is one.
     fn only(&self) -> Option<(usize, &Subtrie<V>)> {
         let mut some =
@@ -189,6 +199,14 @@ impl<V: Value> Trie<V> {
         }
         rlp
     }
+}
+
+/// Applies changes in any order, the later of two to one key winning, and hashes.
+pub(crate) fn apply<V: Value>(subtrie: &mut Subtrie<V>, changes: &[Entry<V>]) {
+    for (key, value) in changes {
+        subtrie.set(key, value.as_ref());
+    }
+    Hasher::new(Lanes::best()).hash(subtrie, TOP);
 }
 
 /// RLP of a node as it stands at `depth`; its children are hashed.
@@ -265,6 +283,7 @@ fn share_out<J: Send>(
 mod tests {
     use std::collections::BTreeMap;
 
+    use alloy_primitives::Bytes;
     use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
     use proptest::prelude::*;
 
@@ -369,6 +388,14 @@ mod tests {
                 prop_assert!(verdict.is_ok(), "{:?}", verdict);
                 let wrong = verify_proof(root, Nibbles::unpack(key), Some(vec![0; 71]), &proof);
                 prop_assert!(wrong.is_err());
+                // The other subtries' tops are all that the root and this proof need.
+                let mut tops = trie.clone();
+                for index in (0..16).filter(|&index| index != nibble(&key, 0)) {
+                    tops.put(index, trie.subtrie(index).top_only());
+                }
+                prop_assert_eq!(tops.hashed_root(), root);
+                let nodes = tops.proof(&key, Effort::best()).into_iter().map(Bytes::from);
+                prop_assert_eq!(nodes.collect::<Vec<_>>(), proof);
             }
         }
     }

@@ -53,6 +53,12 @@ impl Journal {
         self.seals.get(&(number, signer, parent))
     }
 
+    /// True if this key sealed any block of this height: the question that must not be asked.
+    #[cfg(test)]
+    pub(crate) fn has_sealed_number(&self, signer: Address, number: u64) -> bool {
+        self.seals.keys().any(|(sealed, by, _)| *sealed == number && *by == signer)
+    }
+
     /// Records a seal; durable when it returns. Recording the same seal again is no error.
     ///
     /// # Errors

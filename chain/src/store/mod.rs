@@ -37,10 +37,14 @@ use crate::{
     spec::CliqueConfig,
     state::{
         Account, Diff, Layer,
+        cache::CachedKv,
         diff::{SECTION_BLOCKS, changed_key},
         flat::{put_account, put_slot, slot_key},
     },
 };
+
+/// Memory for accounts and slots that lie on disk.
+const CACHE_BYTES: usize = 512 * 1024 * 1024;
 
 /// Where a chain is kept.
 #[derive(Debug, Clone)]
@@ -118,8 +122,9 @@ impl Store {
         disk.create_dir_all(folder).map_err(|error| io_error("create", folder, error))?;
         let lock = take_lock(disk.as_ref(), &folder.join("LOCK"))?;
         check_format(disk.as_ref(), &folder.join("FORMAT"))?;
-        let kv = Box::new(RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?);
-        let flushed = prepare_tables(kv.as_ref(), genesis, hash)?;
+        let tables = RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?;
+        let flushed = prepare_tables(&tables, genesis, hash)?;
+        let kv = Box::new(CachedKv::new(tables, CACHE_BYTES));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
         let log =
@@ -145,6 +150,25 @@ impl Store {
     /// The block that the tables stand at.
     pub const fn flushed(&self) -> Flushed {
         self.flushed
+    }
+
+    /// Checks that the store was made under the same rules; a new one remembers them, one without the note is Clique's.
+    ///
+    /// # Errors
+    /// [`ChainError::OtherEngine`]; [`ChainError::Db`].
+    pub fn check_engine(&mut self, engine: &'static str) -> Result<(), ChainError> {
+        let noted = self.kv.snapshot()?.get(Table::Meta, meta::ENGINE)?;
+        let have = match noted {
+            Some(have) => String::from_utf8_lossy(&have).into_owned(),
+            None if self.flushed.number > 0 => "clique".to_owned(),
+            None => {
+                let mut batch = Batch::default();
+                batch.put(Table::Meta, meta::ENGINE, engine.as_bytes());
+                self.kv.commit(batch)?;
+                return Ok(());
+            }
+        };
+        if have == engine { Ok(()) } else { Err(ChainError::OtherEngine { have, new: engine }) }
     }
 
     /// Reads of the tables as they are now.

@@ -51,6 +51,8 @@ pub mod meta {
     pub const FORMAT: &[u8] = b"format";
     /// → hash of block 0.
     pub const GENESIS: &[u8] = b"genesis";
+    /// → `clique` or `replay`: the rules the chain was made under.
+    pub const ENGINE: &[u8] = b"engine";
     /// → [`super::Flushed`].
     pub const FLUSHED: &[u8] = b"flushed";
 }

@@ -2,6 +2,8 @@
 
 mod branches;
 mod building;
+mod parts;
+mod proofs;
 mod recorded;
 mod stopping;
 

@@ -11,22 +11,22 @@ use crate::block::recover;
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../test/vectors/clique/");
 
-fn json(name: &str) -> Value {
+pub(super) fn json(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(format!("{VECTORS}{name}")).unwrap()).unwrap()
 }
 
-fn hash(value: &Value) -> B256 {
+pub(super) fn hash(value: &Value) -> B256 {
     value.as_str().unwrap().parse().unwrap()
 }
 
-fn unzip(name: &str) -> Vec<u8> {
+pub(super) fn unzip(name: &str) -> Vec<u8> {
     let bytes = std::fs::read(format!("{VECTORS}{name}")).unwrap();
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut plain).unwrap();
     plain
 }
 
-fn blocks(mut rlp: &[u8]) -> Vec<RecoveredBlock> {
+pub(super) fn blocks(mut rlp: &[u8]) -> Vec<RecoveredBlock> {
     let mut blocks = Vec::new();
     while !rlp.is_empty() {
         blocks.push(recover(Block::decode(&mut rlp).unwrap()).unwrap());

@@ -1,0 +1,405 @@
+//! One node: the real ledger, the real preparation of seals, and the least synchronisation that can work.
+//!
+//! A node tells its head to everybody now and then. Who hears of an unknown head of at least its own total difficulty
+//! asks for it and for what leads to it; a block whose parent is missing waits in a bounded basket meanwhile.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use alloy_consensus::{SignableTransaction as _, TxLegacy};
+use alloy_primitives::{Address, B256, Signature, U256};
+use secp256k1::SecretKey;
+
+use super::{
+    plan::{Plan, START_SECS, USERS, user_address},
+    random::Random,
+    referee::Referee,
+    trace::{Named, Trace, What},
+};
+use crate::{
+    block::{RecoveredBlock, Transaction},
+    blockchain::{Blockchain, HeadChange, Imported, Storage},
+    clique::{
+        CliqueError, FUTURE_QUEUE_MS,
+        prepare::{SealerSettings, earliest_seal_ms, prepare_header},
+        testing,
+    },
+    error::ChainError,
+    executor::build::{BuiltBlock, OpenBlock},
+    genesis::Genesis,
+    planted,
+};
+
+/// Blocks that wait for their second.
+const EARLY_BLOCKS: usize = 256;
+/// Parents for which blocks wait.
+const ORPHANS: usize = 512;
+/// Blocks of one answer.
+const ANSWER_BLOCKS: usize = 128;
+/// Blocks below its own head that a node asks for at first.
+const OVERLAP_BLOCKS: u64 = 8;
+/// A question is asked again after this.
+const PATIENCE_MS: u64 = 2_000;
+
+/// What nodes tell each other.
+#[derive(Debug, Clone)]
+pub(super) enum Message {
+    Block(Arc<RecoveredBlock>),
+    Head {
+        hash: B256,
+        total_difficulty: U256,
+    },
+    /// The chain that ends in `hash`, from above a height on.
+    Want {
+        hash: B256,
+        above: u64,
+    },
+    Blocks(Vec<Arc<RecoveredBlock>>),
+}
+
+/// A message on its way out; to all if there is no receiver.
+pub(super) type Outgoing = (Option<usize>, Message);
+
+/// What a node needs of the world while it acts.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    pub(super) now_ms: u64,
+    pub(super) plan: &'a Plan,
+    pub(super) random: &'a mut Random,
+    pub(super) trace: &'a mut Trace,
+    pub(super) referee: &'a mut Referee,
+    pub(super) out: Vec<Outgoing>,
+}
+
+impl Around<'_> {
+    fn note(&mut self, node: usize, what: What) {
+        self.trace.note(self.now_ms - START_SECS * 1_000, Some(node), what);
+    }
+}
+
+/// A clock that is off and runs too fast or too slow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clock {
+    pub(super) offset_ms: i64,
+    /// Parts in a million.
+    pub(super) drift_ppm: i64,
+    pub(super) since_ms: u64,
+}
+
+impl Clock {
+    fn at(&self, now_ms: u64) -> u64 {
+        let run = i64::try_from(now_ms - self.since_ms).expect("a run is short");
+        now_ms.saturating_add_signed(self.offset_ms + run * self.drift_ppm / 1_000_000)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    index: usize,
+    pub(super) signer: Address,
+    key: SecretKey,
+    chain: Blockchain,
+    pub(super) is_online: bool,
+    pub(super) clock: Clock,
+    pub(super) proposals: BTreeMap<Address, bool>,
+    /// Head and when to seal on it, by the own clock.
+    slot: Option<(B256, Option<u64>)>,
+    known: HashSet<B256>,
+    early: BTreeMap<(u64, B256), (usize, Arc<RecoveredBlock>)>,
+    orphans: HashMap<B256, Vec<Arc<RecoveredBlock>>>,
+    asked: HashMap<B256, u64>,
+}
+
+impl Node {
+    pub(super) fn new(index: usize, key: SecretKey, genesis: &Genesis) -> Result<Self, String> {
+        let chain = Blockchain::open(genesis, Storage::Memory).map_err(told("cannot open"))?;
+        Ok(Self {
+            index,
+            signer: testing::address(&key),
+            key,
+            chain,
+            is_online: true,
+            clock: Clock::default(),
+            proposals: BTreeMap::new(),
+            slot: None,
+            known: HashSet::new(),
+            early: BTreeMap::new(),
+            orphans: HashMap::new(),
+            asked: HashMap::new(),
+        })
+    }
+
+    pub(super) fn head(&self) -> Named {
+        let head = self.chain.reader().head();
+        let total_difficulty = head.total_difficulty;
+        Named { number: head.number(), hash: head.hash(), total_difficulty }
+    }
+
+    /// Balances and nonces of the users after the head.
+    pub(super) fn accounts(&self) -> Result<Vec<(u64, U256)>, String> {
+        let state = self.chain.reader().head_state();
+        (0..USERS)
+            .map(|user| match state.account(user_address(user)) {
+                Ok(account) => {
+                    Ok(account.map_or((0, U256::ZERO), |found| (found.nonce, found.balance)))
+                }
+                Err(error) => Err(format!("node {}: {error}", self.index)),
+            })
+            .collect()
+    }
+
+    /// Takes what has become due and seals if it is time to.
+    pub(super) fn tick(&mut self, is_sealing: bool, around: &mut Around<'_>) -> Result<(), String> {
+        let now_ms = self.clock.at(around.now_ms);
+        while let Some(entry) = self.early.first_entry() {
+            if entry.key().0 > now_ms {
+                break;
+            }
+            let (from, block) = entry.remove();
+            self.take(block, from, around)?;
+        }
+        if is_sealing { self.seal_if_due(now_ms, around) } else { Ok(()) }
+    }
+
+    pub(super) fn tell_head(&self, around: &mut Around<'_>) {
+        let Named { hash, total_difficulty, .. } = self.head();
+        around.out.push((None, Message::Head { hash, total_difficulty }));
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        from: usize,
+        message: Message,
+        around: &mut Around<'_>,
+    ) -> Result<(), String> {
+        match message {
+            Message::Block(block) => self.take(block, from, around),
+            Message::Blocks(blocks) => {
+                blocks.into_iter().try_for_each(|block| self.take(block, from, around))
+            }
+            Message::Head { hash, total_difficulty } => {
+                let head = self.head();
+                let is_equal = total_difficulty == head.total_difficulty;
+                let is_ignored = is_equal && planted::is(planted::Bug::EqualHeadsNotFetched);
+                if total_difficulty >= head.total_difficulty && !is_ignored && !self.has(hash) {
+                    self.ask(hash, head.number.saturating_sub(OVERLAP_BLOCKS), from, around);
+                }
+                Ok(())
+            }
+            Message::Want { hash, above } => self.answer(hash, above, from, around),
+        }
+    }
+
+    fn has(&self, hash: B256) -> bool {
+        self.known.contains(&hash) || self.early.keys().any(|(_, early)| *early == hash)
+    }
+
+    fn ask(&mut self, hash: B256, above: u64, from: usize, around: &mut Around<'_>) {
+        let again_at = self.asked.get(&hash).map_or(0, |at| at + PATIENCE_MS);
+        if around.now_ms >= again_at {
+            self.asked.insert(hash, around.now_ms);
+            around.out.push((Some(from), Message::Want { hash, above }));
+        }
+    }
+
+    /// The oldest blocks come first, so that the asker can use them if there are more than fit.
+    fn answer(
+        &self,
+        hash: B256,
+        above: u64,
+        from: usize,
+        around: &mut Around<'_>,
+    ) -> Result<(), String> {
+        let reader = self.chain.reader();
+        let (mut blocks, mut at) = (Vec::new(), hash);
+        while let Some(found) = reader.block_by_hash(at).map_err(told("cannot read a block"))? {
+            if found.number() <= above {
+                break;
+            }
+            at = found.block.header().parent_hash;
+            blocks.push(Arc::new(found.block.clone()));
+        }
+        blocks.reverse();
+        blocks.truncate(ANSWER_BLOCKS);
+        if !blocks.is_empty() {
+            around.out.push((Some(from), Message::Blocks(blocks)));
+        }
+        Ok(())
+    }
+
+    /// Imports a block and whatever waited for it.
+    fn take(
+        &mut self,
+        block: Arc<RecoveredBlock>,
+        from: usize,
+        around: &mut Around<'_>,
+    ) -> Result<(), String> {
+        let now_ms = self.clock.at(around.now_ms);
+        let mut next = vec![block];
+        while let Some(block) = next.pop() {
+            let (hash, due_ms) = (block.hash(), block.header().timestamp * 1_000);
+            if self.known.contains(&hash) {
+                continue;
+            }
+            if due_ms > now_ms {
+                if due_ms <= now_ms + FUTURE_QUEUE_MS && self.early.len() < EARLY_BLOCKS {
+                    self.early.insert((due_ms, hash), (from, block));
+                }
+                continue;
+            }
+            match self.chain.import((*block).clone(), now_ms) {
+                Ok(imported) => {
+                    self.follow(&block, imported, around)?;
+                    next.extend(self.orphans.remove(&hash).unwrap_or_default());
+                }
+                Err(ChainError::Clique(CliqueError::UnknownAncestor)) => {
+                    self.keep_orphan(block, from, around);
+                }
+                Err(error) => {
+                    return Err(format!("an honest block {hash} was refused: {error}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_orphan(&mut self, block: Arc<RecoveredBlock>, from: usize, around: &mut Around<'_>) {
+        let (parent, number) = (block.header().parent_hash, block.header().number);
+        if self.orphans.len() >= ORPHANS {
+            self.orphans.clear();
+        }
+        let waiting = self.orphans.entry(parent).or_default();
+        if !waiting.contains(&block) {
+            waiting.push(block);
+        }
+        let below = number.min(self.head().number);
+        self.ask(parent, below.saturating_sub(ANSWER_BLOCKS as u64 / 2), from, around);
+    }
+
+    /// The block is on disk now: whatever happens, this node must not forget it.
+    fn follow(
+        &mut self,
+        block: &Arc<RecoveredBlock>,
+        imported: Imported,
+        around: &mut Around<'_>,
+    ) -> Result<(), String> {
+        let hash = block.hash();
+        self.known.insert(hash);
+        self.asked.remove(&hash);
+        let reader = self.chain.reader();
+        around.referee.accepted(block, || {
+            reader.snapshot(hash).map_err(|error| format!("no snapshot after {hash}: {error}"))
+        })?;
+        let what = match imported {
+            Imported::Known => return Ok(()),
+            Imported::Side => What::Side { number: block.header().number, hash },
+            Imported::Head(HeadChange { removed, .. }) => {
+                self.tell_head(around);
+                What::Head { block: self.head(), removed: removed.len() }
+            }
+        };
+        around.note(self.index, what);
+        Ok(())
+    }
+
+    fn seal_if_due(&mut self, now_ms: u64, around: &mut Around<'_>) -> Result<(), String> {
+        let reader = self.chain.reader();
+        let head = reader.head();
+        let parent = head.block.sealed_header();
+        let due = match self.slot {
+            Some((hash, due)) if hash == parent.hash() => due,
+            _ => {
+                let snapshot = reader.snapshot(parent.hash()).map_err(told("no snapshot"))?;
+                let due = earliest_seal_ms(reader.spec(), parent, &snapshot, self.signer, now_ms);
+                self.slot = Some((parent.hash(), due));
+                due
+            }
+        };
+        if due.is_none_or(|due| due > now_ms) {
+            return Ok(());
+        }
+        let built = self.build(now_ms, around).map_err(told("cannot build a block"))?;
+        let (key, has_real_seals) = (self.key, around.plan.has_real_seals);
+        let signer = self.signer;
+        let sign = |hash| {
+            Ok(if has_real_seals {
+                testing::sign(&key, hash)
+            } else {
+                testing::keyed_seal(signer, hash)
+            })
+        };
+        match self.chain.seal_and_import(built, sign, now_ms) {
+            Ok(change) => self.announce_own(change, around),
+            Err(ChainError::AlreadySealed { .. }) => {
+                self.slot = Some((parent.hash(), None));
+                Ok(())
+            }
+            Err(error) => Err(format!("node {} cannot seal: {error}", self.index)),
+        }
+    }
+
+    fn announce_own(&mut self, change: HeadChange, around: &mut Around<'_>) -> Result<(), String> {
+        let executed = change.added.last().ok_or("a seal moved no head")?;
+        let block = Arc::new(executed.block.clone());
+        around.note(self.index, What::Sealed(self.head()));
+        self.known.insert(block.hash());
+        let reader = self.chain.reader();
+        around.referee.accepted(&block, || {
+            reader.snapshot(block.hash()).map_err(|error| format!("no snapshot: {error}"))
+        })?;
+        around.out.push((None, Message::Block(block.clone())));
+        Ok(())
+    }
+
+    /// An open block with up to two transfers.
+    fn build(&self, now_ms: u64, around: &mut Around<'_>) -> Result<BuiltBlock, ChainError> {
+        let reader = self.chain.reader();
+        let head = reader.head();
+        let parent = head.block.sealed_header();
+        let settings = SealerSettings {
+            signer: self.signer,
+            gas_limit_target: 30_000_000,
+            vanity: [0; 32],
+            proposals: self.proposals.clone(),
+        };
+        let snapshot = reader.snapshot(parent.hash())?;
+        let header = prepare_header(reader.spec(), parent, &snapshot, &settings, now_ms / 1_000)?;
+        let mut open = self.chain.open_block(header, self.signer)?;
+        for _ in 0..around.random.between(0, 2) {
+            self.transfer(&mut open, around.random)?;
+        }
+        open.close()
+    }
+
+    fn transfer(&self, open: &mut OpenBlock, random: &mut Random) -> Result<(), ChainError> {
+        let from = user_address(random.between(0, USERS - 1));
+        let taken = open.transactions().len() as u64;
+        let account = self.chain.reader().head_state().account(from)?;
+        let nonce = account.map_or(0, |found| found.nonce);
+        let transaction: Transaction = TxLegacy {
+            chain_id: Some(1337),
+            nonce,
+            gas_price: 0,
+            gas_limit: 21_000,
+            to: user_address(random.between(0, USERS - 1)).into(),
+            value: U256::from(random.between(1, 1_000)),
+            input: Default::default(),
+        }
+        .into_signed(Signature::test_signature())
+        .into();
+        // The second of a pair may come from the same user; then its nonce is used and it stays out.
+        match open.push(&transaction, from) {
+            Err(crate::executor::ExecError::Store(error)) => Err(error),
+            Err(_) if taken == 0 => {
+                Err(ChainError::CallRefused { reason: "a transfer failed".to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn told(what: &'static str) -> impl Fn(ChainError) -> String {
+    move |error| format!("{what}: {error}")
+}
