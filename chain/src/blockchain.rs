@@ -206,8 +206,8 @@ impl Blockchain {
         }
         if self.reexecutes {
             validate_body(&self.shared.spec, &block.clone_block())?;
-            let (state, trie) = (self.view().state(), self.shared.trie.clone());
-            execute(&self.shared.spec, &block, got, state, trie)?;
+            let (view, trie) = (self.view(), self.shared.trie.clone());
+            execute_under(view.rules(), &self.shared.spec, &block, got, view.state(), trie)?;
         }
         self.extend(block, got, executed, |store, block_hash| {
             store.journal.record(SealFrame {

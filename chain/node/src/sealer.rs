@@ -58,7 +58,7 @@ pub(crate) struct Sealer {
 /// When this signer's next block is to be opened and to be closed, in ms since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Slot {
-    opens_ms: u64,
+    pub(crate) opens_ms: u64,
     pub(crate) due_ms: u64,
 }
 
@@ -136,9 +136,6 @@ impl Sealer {
         now_ms: u64,
     ) -> Result<bool, ChainError> {
         shared.is_work_noted.store(false, Ordering::Release);
-        if slot.opens_ms > now_ms {
-            return Ok(false);
-        }
         if self.building.as_ref().is_some_and(|building| building.lags(shared, now_ms)) {
             tracing::debug!("the open block is out of date and opened again");
             self.building = None;

@@ -236,6 +236,9 @@ impl Writer {
                 return Ok(LONGEST_SLEEP);
             }
         };
+        if slot.opens_ms > now {
+            return Ok(Duration::from_millis(slot.opens_ms - now).min(LONGEST_SLEEP));
+        }
         let left = Duration::from_millis(slot.due_ms.saturating_sub(now));
         let rest = BUILD_PAUSE.saturating_sub(self.built.elapsed()).min(left);
         if !rest.is_zero() {
