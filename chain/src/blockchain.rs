@@ -4,15 +4,18 @@
 //! is about to win: the blocks of the old branch are taken back by their diffs, the new ones run, and only then do
 //! readers see anything. If one of them fails it is remembered as bad and the old branch stands again.
 //!
-//! What an import returns is on disk. Tables follow by batches ([`Blockchain::flush`]), some blocks behind the head, and
-//! a start runs the blocks of the log again that they lack.
+//! What an import returns is on disk. Tables follow by batches ([`Blockchain::flush`]), some blocks behind the head and
+//! beside the writer, and a start runs the blocks of the log again that they lack.
 
+mod flusher;
 mod reorg;
+mod start;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,7 +23,7 @@ use alloy_primitives::{Address, B256, U256};
 
 use crate::{
     block::{Block, BlockBody, Header, RecoveredBlock, SealedHeader},
-    clique::{CliqueError, Snapshot, seal, verify::verify_header},
+    clique::{CliqueError, seal, verify::verify_header},
     error::ChainError,
     executor::{
         Executed,
@@ -28,27 +31,25 @@ use crate::{
         execute_under,
     },
     fork_choice::HeadKey,
-    genesis::Genesis,
     reader::{ChainReader, Recent, Shared, View},
-    replay::{Ancestors, Rules},
+    replay::Rules,
     spec::ChainSpec,
     state::{Layer, root::StateTrie},
-    store::{
-        FlushBlock, LogRecord, Store,
-        schema::{BlockRow, SealFrame},
-        snapshots::{Ancestry, Snapshots},
-    },
+    store::{BadBlocks, Store, schema::SealFrame, snapshots::Ancestry as _},
     validate::validate_body,
 };
 
-pub use crate::{reader::ExecutedBlock, store::Storage};
+use self::{
+    flusher::Flusher,
+    tree::{TreeAncestry, TreeBlock},
+};
+pub use crate::{
+    reader::{ExecutedBlock, KnownBlock},
+    store::Storage,
+};
 
-/// A flush happens when so many blocks wait for one.
-const FLUSH_BLOCKS: u64 = 32;
-/// Blocks below the head that stay unflushed, so that a usual reorganisation costs no disk.
-const UNFLUSHED_BLOCKS: u64 = 16;
-/// Bad blocks remembered by hash.
-const MAX_BAD_BLOCKS: usize = 1_024;
+/// Least number of blocks whose diffs stay: the depth to which a reorganisation and the past are always possible.
+pub const MIN_HISTORY_BLOCKS: u64 = 4_096;
 
 /// What an import did.
 #[derive(Debug)]
@@ -70,84 +71,24 @@ pub struct HeadChange {
     pub added: Vec<Arc<ExecutedBlock>>,
 }
 
-/// A block above the flushed one, of any branch.
-#[derive(Debug)]
-struct TreeBlock {
-    block: Arc<RecoveredBlock>,
-    signer: Address,
-    row: BlockRow,
-    /// Set once the block was run.
-    run: Option<Arc<Recent>>,
-}
-
 /// The chain and its state, with the exclusive right to change them.
 #[derive(Debug)]
 pub struct Blockchain {
     shared: Arc<Shared>,
     store: Store,
+    flusher: Flusher,
     tree: HashMap<B256, TreeBlock>,
-    bad: HashMap<B256, String>,
+    bad: Arc<BadBlocks>,
     head_key: HeadKey,
+    /// Blocks whose diffs stay; `None` keeps all.
+    history: Option<u64>,
+    /// Why nothing may change any more.
+    stopped: Option<String>,
+    /// Own blocks run a second time before they are stored.
     reexecutes: bool,
 }
 
 impl Blockchain {
-    /// Opens a chain, or starts one at its genesis: takes the lock, checks that the state has the root it should have, and
-    /// runs the blocks of the log that the tables lack.
-    ///
-    /// # Errors
-    /// [`ChainError::Genesis`] if this is no network that can run; [`ChainError::DatadirInUse`],
-    /// [`ChainError::IncompatibleGenesis`], [`ChainError::UnknownFormat`], [`ChainError::Corrupt`], [`ChainError::Io`],
-    /// [`ChainError::Db`] by the store.
-    pub fn open(genesis: &Genesis, storage: Storage) -> Result<Self, ChainError> {
-        Self::open_with(genesis, storage, Rules::Clique)
-    }
-
-    /// [`Self::open`] under given rules; what they are stays with the store.
-    ///
-    /// # Errors
-    /// As [`Self::open`]; [`ChainError::OtherEngine`] if the store was made under other rules.
-    pub fn open_with(
-        genesis: &Genesis,
-        storage: Storage,
-        rules: Rules,
-    ) -> Result<Self, ChainError> {
-        if matches!(rules, Rules::Clique) {
-            genesis.validate_runnable()?;
-        }
-        let (mut store, records) = Store::open(&storage, genesis)?;
-        store.check_engine(rules.engine())?;
-        let spec = Arc::new(genesis.spec.clone());
-        let header = genesis.sealed_header();
-        let first = rules.genesis_snapshot(&spec, &header)?;
-        let config = first.config;
-        let snapshots = Snapshots::new(first);
-        let block = Block { header: genesis.header.clone(), body: BlockBody::default() };
-        let genesis_block = Arc::new(ExecutedBlock {
-            block: RecoveredBlock::new(block, Vec::new(), header.hash()),
-            receipts: Vec::new(),
-            total_difficulty: header.difficulty,
-            signer: Address::ZERO,
-        });
-        let view = View::flushed(genesis_block, store.shelf(config)?, rules)?;
-        let trie = StateTrie::rebuild(&view.state(), view.head().block.header().state_root)?;
-        let shared = Shared::new(spec, header.hash(), snapshots, trie, view);
-        let head_key = HeadKey::new(
-            header.difficulty,
-            &header,
-            Address::ZERO,
-            &*shared.snapshots.after(header.hash(), &*shared.view())?,
-        );
-        let (tree, bad) = (HashMap::new(), HashMap::new());
-        let mut chain =
-            Self { shared: Arc::new(shared), store, tree, bad, head_key, reexecutes: false };
-        let head = chain.view().head().clone();
-        chain.head_key =
-            chain.key_of(&head.block.clone_sealed_header(), head.total_difficulty, head.signer)?;
-        chain.replay(records)?;
-        Ok(chain)
-    }
-
     /// The rules of the network.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.shared.spec
@@ -188,7 +129,8 @@ impl Blockchain {
         sign: impl FnOnce(B256) -> Result<[u8; 65], ChainError>,
         now_ms: u64,
     ) -> Result<HeadChange, ChainError> {
-        self.flush_if_due()?;
+        self.check_can_change()?;
+        self.flush_if_due(now_ms)?;
         let BuiltBlock { mut header, signer: want, transactions, senders, executed } = built;
         check_parent(&header, &self.view())?;
         let (number, parent_hash) = (header.number, header.parent_hash);
@@ -199,13 +141,13 @@ impl Blockchain {
         seal::attach_seal(&mut header, sign(seal_hash)?)?;
         let body = BlockBody { transactions, ..BlockBody::default() };
         let block = RecoveredBlock::new_unhashed(Block { header, body }, senders);
-        // The body made the header: its roots need no second look.
-        let got = self.verify_with(&block, now_ms, |_| Ok(()))?;
+        // The body's root is the one that closing the block computed.
+        let got = self.verify_sealed(block.sealed_header(), now_ms)?;
         if got != want {
             return Err(ChainError::WrongSigner { want, got });
         }
         if self.reexecutes {
-            validate_body(&self.shared.spec, &block.clone_block())?;
+            validate_body(&self.shared.spec, block.header(), block.body())?;
             let (view, trie) = (self.view(), self.shared.trie.clone());
             execute_under(view.rules(), &self.shared.spec, &block, got, view.state(), trie)?;
         }
@@ -230,31 +172,34 @@ impl Blockchain {
         if self.is_known(hash)? {
             return Ok(Imported::Known);
         }
+        self.check_can_change()?;
         self.check_not_bad(hash, block.header().parent_hash)?;
+        self.flush_if_due(now_ms)?;
         let signer = self.verify(&block, now_ms)?;
-        self.flush_if_due()?;
         if block.header().parent_hash == self.view().head().hash() {
             let state = self.view().state();
             let trie = self.shared.trie.clone();
             let (view, spec) = (self.view(), &self.shared.spec);
             let executed = execute_under(view.rules(), spec, &block, signer, state, trie)
-                .inspect_err(|error| self.remember_bad(hash, error))?;
+                .inspect_err(|error| self.remember_bad(hash, error, Some(&block)))?;
             Ok(Imported::Head(self.extend(block, signer, executed, |_, _| Ok(()))?))
         } else {
             self.import_aside(block, signer)
         }
     }
 
-    /// Writes all but the newest blocks into the tables. The writer does so by itself every 32 blocks; a caller with a
-    /// clock may do so more often.
+    /// Keeps the diffs of the last `blocks` blocks, or all (`None`), from the next flush on. Older states cannot be read
+    /// then, and no reorganisation goes below.
     ///
     /// # Errors
-    /// What the store says if it fails.
-    pub fn flush(&mut self) -> Result<(), ChainError> {
-        let target = self.view().head().number().saturating_sub(UNFLUSHED_BLOCKS);
-        if target > self.store.flushed().number {
-            self.flush_to(target)?;
+    /// [`ChainError::HistoryTooShort`] below [`MIN_HISTORY_BLOCKS`].
+    pub const fn keep_history(&mut self, blocks: Option<u64>) -> Result<(), ChainError> {
+        if let Some(have) = blocks
+            && have < MIN_HISTORY_BLOCKS
+        {
+            return Err(ChainError::HistoryTooShort { have, least: MIN_HISTORY_BLOCKS });
         }
+        self.history = blocks;
         Ok(())
     }
 
@@ -275,7 +220,7 @@ impl Blockchain {
             return true;
         }
         let is_ours = |found: &TreeBlock| {
-            found.signer == signer && found.block.header().parent_hash == parent
+            found.signer == signer && found.block().header().parent_hash == parent
         };
         self.store.journal.sealed_on(signer, number, parent).is_some()
             || self.tree.values().any(is_ours)
@@ -293,45 +238,48 @@ impl Blockchain {
         Ok(self.tree.contains_key(&hash) || self.view().shelf().number_of(hash)?.is_some())
     }
 
-    fn check_not_bad(&self, hash: B256, parent: B256) -> Result<(), ChainError> {
-        let found = self.bad.get(&hash).map(|reason| (hash, reason));
-        match found.or_else(|| self.bad.get(&parent).map(|reason| (parent, reason))) {
-            Some((hash, reason)) => Err(ChainError::KnownBad { hash, reason: reason.clone() }),
+    fn check_can_change(&self) -> Result<(), ChainError> {
+        match &self.stopped {
+            Some(reason) => Err(ChainError::Stopped { reason: reason.clone() }),
             None => Ok(()),
         }
     }
 
-    /// All rules that need no execution. Keeps the snapshot after the block.
-    fn verify(&self, block: &RecoveredBlock, now_ms: u64) -> Result<Address, ChainError> {
-        self.verify_with(block, now_ms, |spec| Ok(validate_body(spec, &block.clone_block())?))
+    fn check_not_bad(&self, hash: B256, parent: B256) -> Result<(), ChainError> {
+        for hash in [hash, parent] {
+            if let Some(reason) = self.bad.reason(hash) {
+                return Err(ChainError::KnownBad { hash, reason: reason.to_owned() });
+            }
+        }
+        Ok(())
     }
 
-    /// [`Self::verify`] with this look at the body.
-    fn verify_with(
-        &self,
-        block: &RecoveredBlock,
-        now_ms: u64,
-        validate_body: impl FnOnce(&ChainSpec) -> Result<(), ChainError>,
-    ) -> Result<Address, ChainError> {
-        let spec = &self.shared.spec;
-        let header = block.header();
+    /// All rules that need no execution. Keeps the snapshot after the block.
+    fn verify(&self, block: &RecoveredBlock, now_ms: u64) -> Result<Address, ChainError> {
         let ancestry = self.ancestry();
         if let Rules::Replay(rules) = ancestry.view.rules() {
-            rules.verify(spec, &block.clone_block(), &ancestry)?;
-            return Ok(header.beneficiary);
+            rules.verify(&self.shared.spec, &block.clone_block(), &ancestry)?;
+            return Ok(block.header().beneficiary);
         }
+        let signer = self.verify_sealed(block.sealed_header(), now_ms)?;
+        validate_body(&self.shared.spec, block.header(), block.body())?;
+        Ok(signer)
+    }
+
+    /// All rules of the header.
+    fn verify_sealed(&self, header: &SealedHeader, now_ms: u64) -> Result<Address, ChainError> {
+        let spec = &self.shared.spec;
+        let ancestry = self.ancestry();
         let (parent, _) =
             ancestry.sealed(header.parent_hash)?.ok_or(CliqueError::UnknownAncestor)?;
         let snapshot = self.shared.snapshots.after(header.parent_hash, &ancestry)?;
         let signer = verify_header(spec, header, &parent, &snapshot, now_ms)?;
-        validate_body(spec)?;
         if let Some(terminal) = spec.terminal_total_difficulty
             && self.total_difficulty(header.parent_hash)? >= terminal
         {
             return Err(ChainError::LeftClique);
         }
-        let after = snapshot.apply(&block.clone_sealed_header(), signer)?;
-        self.shared.snapshots.put(Arc::new(after));
+        self.shared.snapshots.put(Arc::new(snapshot.apply(header, signer)?));
         Ok(signer)
     }
 
@@ -352,15 +300,8 @@ impl Blockchain {
         if let Some(found) = self.tree.get(&hash) {
             return Ok(found.row.total_difficulty);
         }
-        let view = self.view();
-        if view.head().hash() == hash {
-            return Ok(view.head().total_difficulty);
-        }
-        if let Some(stored) = view.shelf().block(hash)? {
-            return Ok(stored.total_difficulty);
-        }
-        let found = view.block_by_hash(hash)?;
-        found.map(|executed| executed.total_difficulty).ok_or(CliqueError::UnknownAncestor.into())
+        let found = self.view().total_difficulty(hash)?;
+        found.ok_or(CliqueError::UnknownAncestor.into())
     }
 
     /// Stores a block that was run on the head and makes it head. `before_visible` runs when it is on disk.
@@ -376,13 +317,10 @@ impl Blockchain {
         let key = self.key_of(&block.clone_sealed_header(), total_difficulty, signer)?;
         let row = self.store.append_block(&block, total_difficulty, Some(&executed.receipts))?;
         before_visible(&mut self.store, block.hash())?;
-        let recent = recent_block(block.clone(), signer, total_difficulty, executed);
+        let recent = recent_block(block, signer, total_difficulty, executed);
         let mut view = (*self.view()).clone();
         view.push(recent.clone());
-        self.tree.insert(
-            block.hash(),
-            TreeBlock { block: Arc::new(block), signer, row, run: Some(recent.clone()) },
-        );
+        self.tree.insert(recent.executed.hash(), TreeBlock::run(recent.clone(), row));
         self.head_key = key;
         let mut trie = lock(&self.shared.trie);
         trie.accept(&recent.layer.changes, recent.executed.block.header().state_root);
@@ -400,20 +338,31 @@ impl Blockchain {
         let (hash, header) = (block.hash(), block.clone_sealed_header());
         let total_difficulty = self.total_difficulty(header.parent_hash)? + header.difficulty;
         let row = self.store.append_block(&block, total_difficulty, None)?;
-        self.tree.insert(hash, TreeBlock { block: Arc::new(block), signer, row, run: None });
+        let found = TreeBlock::side(block, signer, row);
+        let mut view = (*self.view()).clone();
+        view.put_aside(hash, found.known());
+        self.tree.insert(hash, found);
+        self.shared.publish(view);
         let key = self.key_of(&header, total_difficulty, signer)?;
         let old = self.view();
         let stays = !old.rules().prefers(&key, &header, &self.head_key);
         #[cfg(test)]
         let stays = self.planted_tie(&key).unwrap_or(stays);
-        if !stays {
-            return Ok(Imported::Head(self.adopt(hash)?));
+        if stays {
+            if old.rules().runs_side_blocks() {
+                self.adopt(hash)?;
+                self.adopt(old.head().hash())?;
+            }
+            return Ok(Imported::Side);
         }
-        if old.rules().runs_side_blocks() {
-            self.adopt(hash)?;
-            self.adopt(old.head().hash())?;
+        match self.adopt(hash) {
+            Ok(change) => Ok(Imported::Head(change)),
+            Err(error @ ChainError::HistoryPruned { .. }) => {
+                tracing::error!(%hash, %error, "a better branch leaves the chain too far back");
+                Ok(Imported::Side)
+            }
+            Err(error) => Err(error),
         }
-        Ok(Imported::Side)
     }
 
     /// What a planted bug says of a head of equal total difficulty: true to stay.
@@ -436,156 +385,26 @@ impl Blockchain {
         }
     }
 
-    /// Remembers that a block broke a rule; faults of our own are not the block's.
-    fn remember_bad(&mut self, hash: B256, error: &ChainError) {
-        if !error.is_bad_block() {
+    /// Remembers that a block broke a rule; faults of our own are not the block's. `block` is given if the log lacks it.
+    fn remember_bad(&mut self, hash: B256, error: &ChainError, block: Option<&RecoveredBlock>) {
+        if !error.is_bad_block() || self.bad.reason(hash).is_some() {
             return;
         }
-        if self.bad.len() >= MAX_BAD_BLOCKS {
-            self.bad.clear();
-        }
-        tracing::warn!(%hash, %error, "bad block");
-        self.bad.insert(hash, error.to_string());
-        if let Err(error) = self.store.append_bad(hash, error.to_string()) {
-            tracing::error!(%hash, %error, "a bad block is not recorded");
-        }
-    }
-
-    /// Puts the log's blocks into the tree and goes to the best head among them.
-    fn replay(&mut self, records: Vec<LogRecord>) -> Result<(), ChainError> {
-        for record in records {
-            self.take_record(record)?;
-        }
-        let mut candidates = BTreeMap::new();
-        for (&hash, found) in &self.tree {
-            let header = found.block.clone_sealed_header();
-            let key = self.key_of(&header, found.row.total_difficulty, found.signer)?;
-            candidates.insert(key, hash);
-        }
-        for (key, hash) in candidates.into_iter().rev() {
-            if key <= self.head_key {
-                break;
+        let reason = error.to_string();
+        tracing::warn!(%hash, reason, "bad block");
+        match self.store.append_bad(hash, reason.clone(), block) {
+            Ok(position) => {
+                Arc::make_mut(&mut self.bad).insert(hash, reason, position);
+                let mut view = (*self.view()).clone();
+                view.set_bad(self.bad.clone());
+                self.shared.publish(view);
             }
-            match self.adopt(hash) {
-                Ok(_) => break,
-                Err(error) if error.is_bad_block() => {}
-                Err(error) => return Err(error),
-            }
+            Err(error) => tracing::error!(%hash, %error, "a bad block is not recorded"),
         }
-        Ok(())
-    }
-
-    fn take_record(&mut self, record: LogRecord) -> Result<(), ChainError> {
-        match record {
-            LogRecord::Block(block, total_difficulty, position) => {
-                let (hash, parent) = (block.hash(), block.header().parent_hash);
-                let is_flushed = self.view().shelf().number_of(hash)?.is_some()
-                    && block.header().number <= self.store.flushed().number;
-                if is_flushed {
-                    return Ok(());
-                }
-                if !self.is_known(parent)? {
-                    return Err(ChainError::Corrupt {
-                        place: format!(
-                            "block log segment {} at offset {}",
-                            position.segment, position.offset
-                        ),
-                        reason: format!("the parent {parent} of block {hash} is not stored"),
-                    });
-                }
-                let signer = self.view().rules().author(block.header())?;
-                let row =
-                    BlockRow { total_difficulty, block: position, receipts: None, diff: None };
-                let block = Arc::new(*block);
-                self.tree.insert(hash, TreeBlock { block, signer, row, run: None });
-            }
-            LogRecord::Receipts(hash, position) => {
-                if let Some(found) = self.tree.get_mut(&hash) {
-                    found.row.receipts = Some(position);
-                }
-            }
-            LogRecord::Bad(hash, reason) => {
-                self.bad.insert(hash, reason);
-            }
-        }
-        Ok(())
-    }
-
-    /// Before a block is taken, so that a store that fails refuses the block instead of hiding a moved head.
-    fn flush_if_due(&mut self) -> Result<(), ChainError> {
-        let waiting = self.view().head().number().saturating_sub(self.store.flushed().number);
-        if waiting >= FLUSH_BLOCKS + UNFLUSHED_BLOCKS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush_to(&mut self, target: u64) -> Result<(), ChainError> {
-        let view = self.view();
-        let mut blocks = Vec::new();
-        for recent in view.recent().iter().filter(|recent| recent.executed.number() <= target) {
-            let block = &recent.executed.block;
-            let Some(found) = self.tree.get(&block.hash()) else { continue };
-            blocks.push(FlushBlock { block, row: found.row, layer: Some(&*recent.layer) });
-        }
-        let canonical: Vec<B256> = blocks.iter().map(|item| item.block.hash()).collect();
-        for (hash, found) in &self.tree {
-            if found.block.header().number <= target && !canonical.contains(hash) {
-                blocks.push(FlushBlock { block: &found.block, row: found.row, layer: None });
-            }
-        }
-        let mut snapshots = Vec::new();
-        for item in blocks.iter().filter(|item| item.layer.is_some()) {
-            if self.shared.snapshots.is_stored(item.block.header().number) {
-                snapshots.push(self.shared.snapshots.after(item.block.hash(), &self.ancestry())?);
-            }
-        }
-        let left = self.tree.values().filter(|found| found.block.header().number > target);
-        let log_from = left.map(|found| found.row.block).min();
-        self.store.flush(&blocks, &snapshots, log_from)?;
-        self.tree.retain(|_, found| found.block.header().number > target);
-        let mut next = (*view).clone();
-        next.reshelve(self.store.shelf(self.shared.snapshots.config())?);
-        self.shared.publish(next);
-        Ok(())
     }
 
     fn ancestry(&self) -> TreeAncestry<'_> {
         TreeAncestry { tree: &self.tree, view: self.view() }
-    }
-}
-
-/// Blocks of all branches, for snapshots.
-struct TreeAncestry<'a> {
-    tree: &'a HashMap<B256, TreeBlock>,
-    view: Arc<View>,
-}
-
-impl Ancestry for TreeAncestry<'_> {
-    fn sealed(&self, hash: B256) -> Result<Option<(SealedHeader, Address)>, ChainError> {
-        if let Some(found) = self.tree.get(&hash) {
-            return Ok(Some((found.block.clone_sealed_header(), found.signer)));
-        }
-        if let Some(found) = self.view.sealed(hash)? {
-            return Ok(Some(found));
-        }
-        let Some(stored) = self.view.shelf().block(hash)? else { return Ok(None) };
-        let signer = self.view.rules().author(stored.block.header())?;
-        Ok(Some((stored.block.clone_sealed_header(), signer)))
-    }
-
-    fn stored_snapshot(&self, hash: B256) -> Result<Option<Snapshot>, ChainError> {
-        self.view.stored_snapshot(hash)
-    }
-}
-
-impl Ancestors for TreeAncestry<'_> {
-    fn block(&self, hash: B256) -> Result<Option<(Block, U256)>, ChainError> {
-        if let Some(found) = self.tree.get(&hash) {
-            return Ok(Some((found.block.clone_block(), found.row.total_difficulty)));
-        }
-        if let Some(found) = self.view.block_by_hash(hash)? {
-            return Ok(Some((found.block.clone_block(), found.total_difficulty)));
-        }
-        let stored = self.view.shelf().block(hash)?;
-        Ok(stored.map(|stored| (stored.block.clone_block(), stored.total_difficulty)))
     }
 }
 

@@ -107,6 +107,44 @@ pub enum ChainError {
     /// A proof for a block that lies too far back: more than 1,024 blocks, or 400,000 changes.
     #[error("distance to target block exceeds maximum proof window")]
     ProofWindow,
+    /// The genesis file moves a fork that decided how stored blocks were run. The text is geth's.
+    #[error(
+        "mismatching {what} in database (have {unit} {have}, want {unit} {want}, rewindto {unit} {rewind_to})"
+    )]
+    ForkMismatch {
+        /// `London fork block`, `Cancun fork timestamp`, …
+        what: String,
+        /// `block` or `timestamp`.
+        unit: &'static str,
+        /// What the chain was run under.
+        have: String,
+        /// What the start asked for.
+        want: String,
+        /// Where the chain would have to go back to.
+        rewind_to: u64,
+    },
+    /// The state of a block whose way back is not kept any more.
+    #[error("historical state {number} is not available, the oldest kept is {oldest}")]
+    HistoryPruned {
+        /// The block asked for.
+        number: u64,
+        /// The oldest block that has a state.
+        oldest: u64,
+    },
+    /// A number of kept blocks that is too small.
+    #[error("history of {have} blocks is too short: at least {least} stay")]
+    HistoryTooShort {
+        /// What was asked for.
+        have: u64,
+        /// The least number.
+        least: u64,
+    },
+    /// The store failed in the middle of a change of head: what is in memory is not to be trusted.
+    #[error("the ledger stopped: {reason}; a restart goes on from what is on disk")]
+    Stopped {
+        /// What failed.
+        reason: String,
+    },
     /// A question about a block that this chain does not have, or has not run.
     #[error("block {block} is not known or has no state")]
     UnknownBlock {

@@ -133,6 +133,29 @@ impl Log {
         self.reader.clone()
     }
 
+    /// Removes the segments before `segment`; nobody may read them any more. In memory nothing happens.
+    ///
+    /// # Errors
+    /// [`ChainError::Io`]; what is left is removed the next time.
+    pub fn remove_before(&mut self, segment: u32) -> Result<(), ChainError> {
+        let Backing::Files { disk, folder, open } = &*self.reader.0 else { return Ok(()) };
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        for old in segments(disk.as_ref(), folder)?.into_iter().filter(|&old| old < segment) {
+            open.remove(&old);
+            let path = segment_path(folder, old);
+            disk.remove(&path).map_err(|error| io_error("remove", &path, error))?;
+        }
+        Ok(())
+    }
+
+    /// From now on every append fails, as after a failed sync.
+    #[cfg(test)]
+    pub(crate) fn poison(&mut self) {
+        if let Growing::Files { is_poisoned, .. } = &mut self.end {
+            *is_poisoned = true;
+        }
+    }
+
     /// Where the next frame will stand.
     pub fn end(&self) -> End {
         match (&self.end, &*self.reader.0) {
@@ -271,9 +294,13 @@ pub(crate) fn segment_path(folder: &Path, segment: u32) -> PathBuf {
 
 /// The highest segment of a folder of frames.
 pub(crate) fn last_segment(disk: &dyn Disk, folder: &Path) -> Result<Option<u32>, ChainError> {
+    Ok(segments(disk, folder)?.into_iter().max())
+}
+
+fn segments(disk: &dyn Disk, folder: &Path) -> Result<Vec<u32>, ChainError> {
     let names = disk.list(folder).map_err(|error| io_error("read", folder, error))?;
-    let numbers = names.iter().filter_map(|name| name.strip_suffix(".log")?.parse::<u32>().ok());
-    Ok(numbers.max())
+    let number = |name: &String| name.strip_suffix(".log")?.parse().ok();
+    Ok(names.iter().filter_map(number).collect())
 }
 
 pub(crate) fn io_error(doing: &'static str, path: &Path, source: io::Error) -> ChainError {

@@ -3,30 +3,27 @@
 //! All answers come from one [`View`], an unmoving picture of head, recent blocks, their receipts and the state. The
 //! writer makes the next one beside it and swaps a pointer; no read ever waits for an import.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-};
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use alloy_primitives::{Address, B256, U256};
 
 use crate::{
-    block::{Receipt, RecoveredBlock, SealedHeader},
+    block::{Block, Receipt, RecoveredBlock, SealedHeader},
     clique::Snapshot,
     error::ChainError,
     executor::call::{BlockOverrides, CallOutcome, CallRequest, StateOverrides, call},
-    replay::Rules,
     spec::ChainSpec,
     state::{
-        Layer, Layers, StateDb,
+        StateDb,
         proof::{AccountProof, MAX_BLOCKS, Scratch, prove},
         root::{Nodes, StateTrie},
     },
-    store::{
-        Shelf, StoredBlock,
-        snapshots::{Ancestry, Snapshots},
-    },
+    store::snapshots::{Ancestry as _, Snapshots},
 };
+
+pub(crate) use self::view::{Recent, View};
 
 /// How often a proof starts anew because the chain was reorganised meanwhile.
 const PROOF_ATTEMPTS: usize = 8;
@@ -56,204 +53,76 @@ impl ExecutedBlock {
     }
 }
 
+/// A block that was checked and stored, but never run: its branch was never the best.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SideBlock {
+    /// The block with its hash and senders.
+    pub block: RecoveredBlock,
+    /// Sum of the difficulties up to it.
+    pub total_difficulty: U256,
+    /// Who sealed it.
+    pub signer: Address,
+}
+
+/// A block that this node has, of any branch.
+#[derive(Debug, Clone)]
+pub enum KnownBlock {
+    /// It was run, and is or was canonical.
+    Executed(Arc<ExecutedBlock>),
+    /// It was never run.
+    Side(Arc<SideBlock>),
+}
+
+impl KnownBlock {
+    /// The block with its hash and senders.
+    pub fn block(&self) -> &RecoveredBlock {
+        match self {
+            Self::Executed(found) => &found.block,
+            Self::Side(found) => &found.block,
+        }
+    }
+
+    /// Sum of the difficulties up to it.
+    pub fn total_difficulty(&self) -> U256 {
+        match self {
+            Self::Executed(found) => found.total_difficulty,
+            Self::Side(found) => found.total_difficulty,
+        }
+    }
+
+    /// Who sealed it; zero for genesis.
+    pub fn signer(&self) -> Address {
+        match self {
+            Self::Executed(found) => found.signer,
+            Self::Side(found) => found.signer,
+        }
+    }
+
+    /// What running it left behind, if it was run.
+    pub fn executed(self) -> Option<Arc<ExecutedBlock>> {
+        match self {
+            Self::Executed(found) => Some(found),
+            Self::Side(_) => None,
+        }
+    }
+}
+
+/// A block that broke a rule.
+#[derive(Debug, Clone)]
+pub struct BadBlock {
+    /// Its hash.
+    pub hash: B256,
+    /// The rule, in geth's words.
+    pub reason: String,
+    /// The block itself, unless the disk refused to take it.
+    pub block: Option<Block>,
+}
+
+/// Bad blocks that [`ChainReader::bad_blocks`] shows, as many as geth keeps.
+const SHOWN_BAD_BLOCKS: usize = 10;
+
 /// The state after one block.
 pub type StateAt = StateDb;
-
-/// A canonical block above the flushed one.
-#[derive(Debug)]
-pub(crate) struct Recent {
-    pub(crate) executed: Arc<ExecutedBlock>,
-    pub(crate) layer: Arc<Layer>,
-    transactions: HashMap<B256, usize>,
-}
-
-impl Recent {
-    pub(crate) fn new(executed: Arc<ExecutedBlock>, layer: Arc<Layer>) -> Self {
-        let transactions = executed.block.body().transactions.iter().enumerate();
-        let transactions = transactions.map(|(index, tx)| (*tx.tx_hash(), index)).collect();
-        Self { executed, layer, transactions }
-    }
-}
-
-/// The canonical chain as seen from one head.
-#[derive(Debug, Clone)]
-pub(crate) struct View {
-    genesis: Arc<ExecutedBlock>,
-    head: Arc<ExecutedBlock>,
-    /// The blocks above the flushed one, ascending without gaps.
-    recent: Vec<Arc<Recent>>,
-    /// What they changed.
-    layers: Arc<Layers>,
-    /// Blocks that were canonical and are not any more, until the next flush.
-    aside: HashMap<B256, Arc<ExecutedBlock>>,
-    shelf: Shelf,
-    rules: Rules,
-}
-
-impl View {
-    /// The chain up to the flushed block.
-    pub(crate) fn flushed(
-        genesis: Arc<ExecutedBlock>,
-        shelf: Shelf,
-        rules: Rules,
-    ) -> Result<Self, ChainError> {
-        let mut view = Self {
-            head: genesis.clone(),
-            genesis,
-            recent: Vec::new(),
-            layers: Arc::default(),
-            aside: HashMap::new(),
-            shelf,
-            rules,
-        };
-        let hash = view.shelf.flushed().hash;
-        view.head = view.block_by_hash(hash)?.ok_or_else(|| ChainError::Corrupt {
-            place: "table meta at flushed".to_owned(),
-            reason: format!("block {hash} is not stored"),
-        })?;
-        Ok(view)
-    }
-
-    pub(crate) const fn head(&self) -> &Arc<ExecutedBlock> {
-        &self.head
-    }
-
-    pub(crate) fn recent(&self) -> &[Arc<Recent>] {
-        &self.recent
-    }
-
-    pub(crate) const fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    pub(crate) const fn shelf(&self) -> &Shelf {
-        &self.shelf
-    }
-
-    /// The state after the head.
-    pub(crate) fn state(&self) -> StateDb {
-        self.state_at(self.head.number())
-    }
-
-    /// With one more block on top.
-    pub(crate) fn push(&mut self, recent: Arc<Recent>) {
-        self.head = recent.executed.clone();
-        self.aside.remove(&recent.executed.hash());
-        self.layers = Arc::new(self.layers.with(recent.layer.clone()));
-        self.recent.push(recent);
-    }
-
-    /// With the head taken off, which must be above the flushed block; `parent` becomes head.
-    pub(crate) fn pop(&mut self, parent: Arc<ExecutedBlock>) -> Option<Arc<Recent>> {
-        let recent = self.recent.pop()?;
-        self.layers = Arc::new(self.layers.without_last());
-        self.aside.insert(recent.executed.hash(), recent.executed.clone());
-        self.head = parent;
-        Some(recent)
-    }
-
-    /// The same chain over newer tables.
-    pub(crate) fn reshelve(&mut self, shelf: Shelf) {
-        let flushed = shelf.flushed().number;
-        self.recent.retain(|recent| recent.executed.number() > flushed);
-        self.layers = Arc::new(self.layers.above(flushed));
-        self.aside.retain(|_, executed| executed.number() > flushed);
-        self.shelf = shelf;
-    }
-
-    pub(crate) fn canonical_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
-        if number > self.head.number() {
-            return Ok(None);
-        }
-        match self.recent_at(number) {
-            Some(recent) => Ok(Some(recent.executed.hash())),
-            None => self.shelf.canonical_hash(number),
-        }
-    }
-
-    pub(crate) fn is_canonical(&self, number: u64, hash: B256) -> Result<bool, ChainError> {
-        Ok(self.canonical_hash(number)? == Some(hash))
-    }
-
-    pub(crate) fn block_by_hash(
-        &self,
-        hash: B256,
-    ) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
-        if hash == self.genesis.hash() {
-            return Ok(Some(self.genesis.clone()));
-        }
-        let mut recents = self.recent.iter().rev();
-        if let Some(found) = recents.find(|recent| recent.executed.hash() == hash) {
-            return Ok(Some(found.executed.clone()));
-        }
-        if let Some(found) = self.aside.get(&hash) {
-            return Ok(Some(found.clone()));
-        }
-        let stored = self.shelf.block(hash)?;
-        Ok(stored.map(|stored| self.load(stored)).transpose()?.flatten())
-    }
-
-    pub(crate) fn block_by_number(
-        &self,
-        number: u64,
-    ) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
-        match self.canonical_hash(number)? {
-            Some(hash) => self.block_by_hash(hash),
-            None => Ok(None),
-        }
-    }
-
-    fn transaction(&self, hash: B256) -> Result<Option<(Arc<ExecutedBlock>, usize)>, ChainError> {
-        for recent in self.recent.iter().rev() {
-            if let Some(&index) = recent.transactions.get(&hash) {
-                return Ok(Some((recent.executed.clone(), index)));
-            }
-        }
-        let Some((number, index)) = self.shelf.transaction(hash)? else { return Ok(None) };
-        Ok(self.block_by_number(number)?.map(|block| (block, index)))
-    }
-
-    fn state_at(&self, number: u64) -> StateDb {
-        let state = self.shelf.state(number);
-        if number <= self.shelf.flushed().number {
-            return state;
-        }
-        state.under(self.layers.clone(), number)
-    }
-
-    /// Hands over what the accounts that block `number` changed were before it.
-    fn take_back(&self, number: u64, scratch: &mut Scratch) -> Result<(), ChainError> {
-        if let Some(recent) = self.recent_at(number) {
-            let accounts = recent.layer.changes.accounts.iter();
-            return scratch.take_back(accounts.map(|(&address, change)| (address, change.old)));
-        }
-        let diff = self.shelf.diff(number)?;
-        scratch.take_back(diff.accounts.iter().map(|(&address, &old)| (address, old)))
-    }
-
-    fn recent_at(&self, number: u64) -> Option<&Arc<Recent>> {
-        let index = number.checked_sub(self.shelf.flushed().number + 1)?;
-        self.recent.get(usize::try_from(index).ok()?)
-    }
-
-    fn load(&self, stored: StoredBlock) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
-        let Some(receipts) = self.shelf.receipts(&stored)? else { return Ok(None) };
-        let signer = self.rules.author(stored.block.header())?;
-        let StoredBlock { block, total_difficulty, .. } = stored;
-        Ok(Some(Arc::new(ExecutedBlock { block, receipts, total_difficulty, signer })))
-    }
-}
-
-impl Ancestry for View {
-    fn sealed(&self, hash: B256) -> Result<Option<(SealedHeader, Address)>, ChainError> {
-        let found = self.block_by_hash(hash)?;
-        Ok(found.map(|executed| (executed.block.clone_sealed_header(), executed.signer)))
-    }
-
-    fn stored_snapshot(&self, hash: B256) -> Result<Option<Snapshot>, ChainError> {
-        self.shelf.snapshot(hash)
-    }
-}
 
 /// What the writer and all readers share.
 #[derive(Debug)]
@@ -322,12 +191,50 @@ impl ChainReader {
         self.0.view().block_by_number(number)
     }
 
-    /// The header of a block that was run.
+    /// A block of any branch, run or not.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn known_block(&self, hash: B256) -> Result<Option<KnownBlock>, ChainError> {
+        self.0.view().known_block(hash)
+    }
+
+    /// The header of a block of any branch, run or not.
     ///
     /// # Errors
     /// What the store says if it fails.
     pub fn header_by_hash(&self, hash: B256) -> Result<Option<SealedHeader>, ChainError> {
-        Ok(self.block_by_hash(hash)?.map(|executed| executed.block.clone_sealed_header()))
+        Ok(self.0.view().sealed(hash)?.map(|(header, _)| header))
+    }
+
+    /// Sum of the difficulties up to a block of any branch, run or not.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn total_difficulty(&self, hash: B256) -> Result<Option<U256>, ChainError> {
+        self.0.view().total_difficulty(hash)
+    }
+
+    /// The blocks that broke a rule last, the newest first.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn bad_blocks(&self) -> Result<Vec<BadBlock>, ChainError> {
+        let view = self.0.view();
+        let mut shown = Vec::new();
+        for (hash, reason, position) in view.bad().newest().take(SHOWN_BAD_BLOCKS) {
+            let block = match view.known_block(hash)? {
+                Some(found) => Some(found.block().clone_block()),
+                None => view.shelf().bad_block(position)?,
+            };
+            shown.push(BadBlock { hash, reason: reason.to_owned(), block });
+        }
+        Ok(shown)
+    }
+
+    /// The oldest canonical block whose state can be read.
+    pub fn oldest_state(&self) -> u64 {
+        self.0.view().shelf().oldest_state()
     }
 
     /// The header of a canonical block.
@@ -357,7 +264,7 @@ impl ChainReader {
         self.0.view().transaction(hash)
     }
 
-    /// The Clique snapshot after a block that was run.
+    /// The Clique snapshot after a block of any branch.
     ///
     /// # Errors
     /// [`crate::clique::CliqueError::UnknownAncestor`] if the block is not known; what the store says if it fails.
@@ -365,14 +272,15 @@ impl ChainReader {
         self.0.snapshots.after(hash, &*self.0.view())
     }
 
-    /// The state after a canonical block, however old.
+    /// The state after a canonical block.
     ///
     /// # Errors
-    /// [`ChainError::UnknownBlock`] if the block is not canonical; what the store says if it fails.
+    /// [`ChainError::UnknownBlock`] if the block is not canonical; [`ChainError::HistoryPruned`] if it is too old; what the
+    /// store says if it fails.
     pub fn state(&self, block_hash: B256) -> Result<StateAt, ChainError> {
         let view = self.0.view();
         let executed = canonical(&view, block_hash)?;
-        Ok(view.state_at(executed.number()))
+        view.kept_state_at(executed.number())
     }
 
     /// The state after the head.
@@ -383,8 +291,8 @@ impl ChainReader {
     /// Runs a call on the state after a canonical block.
     ///
     /// # Errors
-    /// [`ChainError::CallRefused`] with geth's text if the call cannot start; [`ChainError::UnknownBlock`]; what the
-    /// store says if it fails.
+    /// [`ChainError::CallRefused`] with geth's text if the call cannot start; [`ChainError::UnknownBlock`],
+    /// [`ChainError::HistoryPruned`]; what the store says if it fails.
     pub fn call(
         &self,
         block_hash: B256,
@@ -394,7 +302,7 @@ impl ChainReader {
     ) -> Result<CallOutcome, ChainError> {
         let view = self.0.view();
         let executed = canonical(&view, block_hash)?;
-        let state = view.state_at(executed.number());
+        let state = view.kept_state_at(executed.number())?;
         let header = executed.block.header();
         call(&self.0.spec, state, header, executed.signer, request, overrides, block_overrides)
     }

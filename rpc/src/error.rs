@@ -107,6 +107,7 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::CallRefused { reason } => Self::Server(reason),
+            pruned @ ChainError::HistoryPruned { .. } => Self::Server(pruned.to_string()),
             other => Self::Internal(other.to_string()),
         }
     }

@@ -214,6 +214,9 @@ impl Writer {
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
+            if let Err(error) = self.chain.flush_if_due(now_ms()) {
+                tracing::error!(%error, "the tables do not follow the chain: no block is taken until they do");
+            }
         }
         self.chain.close()
     }

@@ -18,40 +18,78 @@ use crate::{
     executor::execute_under,
     reader::{Recent, View},
     state::Changes,
+    store::schema::BlockRow,
 };
 
 impl Blockchain {
     /// Makes a stored block head, running what was not run yet. On an error the old head stands.
     pub(super) fn adopt(&mut self, tip: B256) -> Result<HeadChange, ChainError> {
-        let old = self.view();
-        let (path, ancestor) = self.path_to(tip, &old)?;
-        let removed = self.step_back(&old, &ancestor)?;
-        let mut view = (*self.view_after_unwinding(&old)?).clone();
-        while view.head().hash() != ancestor.hash() {
-            let parent = self.parent_of(view.head(), &old)?;
-            view.pop(parent);
+        let mut old = self.view();
+        let (mut path, mut ancestor) = self.path_to(tip, &old)?;
+        if self.flush_in_progress().is_some_and(|target| target > ancestor.number()) {
+            // What it writes is about to be taken back, so it has to be whole first.
+            self.wait_for_flush()?;
+            old = self.view();
+            (path, ancestor) = self.path_to(tip, &old)?;
         }
+        let oldest = old.shelf().oldest_state();
+        if ancestor.number() < oldest {
+            return Err(ChainError::HistoryPruned { number: ancestor.number(), oldest });
+        }
+        let removed = self.step_back(&old, &ancestor)?;
+        let added = self.step_forth(&path, &old, &ancestor)?;
+        Ok(HeadChange { removed, added })
+    }
+
+    /// Runs the new branch from `ancestor`, where trie and tables stand; goes back to the old one if it does not hold.
+    fn step_forth(
+        &mut self,
+        path: &[B256],
+        old: &Arc<View>,
+        ancestor: &ExecutedBlock,
+    ) -> Result<Vec<Arc<ExecutedBlock>>, ChainError> {
+        let mut view = self.view_at(old, ancestor).inspect_err(|error| self.stop(error))?;
         let mut added = Vec::with_capacity(path.len());
-        for &hash in &path {
+        for &hash in path {
             match self.run(hash, &view) {
                 Ok(recent) => {
                     added.push(recent.executed.clone());
                     view.push(recent);
                 }
                 Err(error) => {
-                    self.return_to(&old, &view, &ancestor)?;
-                    self.remember_bad(hash, &error);
+                    self.return_to(old, view, ancestor).inspect_err(|error| self.stop(error))?;
+                    self.remember_bad(hash, &error, None);
                     return Err(error);
                 }
             }
         }
         let head = view.head().clone();
-        self.head_key =
-            self.key_of(&head.block.clone_sealed_header(), head.total_difficulty, head.signer)?;
+        let header = head.block.sealed_header();
+        let key = self.key_of(header, head.total_difficulty, head.signer);
+        self.head_key = key.inspect_err(|error| self.stop(error))?;
         let trie = lock(&self.shared.trie);
         self.shared.publish(view);
         drop(trie);
-        Ok(HeadChange { removed, added })
+        Ok(added)
+    }
+
+    /// The view that has `ancestor` as head, over the tables as they are after [`Self::step_back`].
+    fn view_at(&self, old: &View, ancestor: &ExecutedBlock) -> Result<View, ChainError> {
+        let mut view = old.clone();
+        if self.store.flushed() != old.shelf().flushed() {
+            view = old.unwound(self.store.shelf(self.shared.snapshots.config())?)?;
+        }
+        while view.head().hash() != ancestor.hash() {
+            let parent = self.parent_of(view.head(), old)?;
+            view.pop(parent);
+        }
+        Ok(view)
+    }
+
+    /// After this nothing changes any more: what is in memory fits neither head.
+    fn stop(&mut self, error: &ChainError) {
+        tracing::error!(%error, "the ledger stopped in the middle of a change of head");
+        self.stopped = Some(error.to_string());
     }
 
     /// The blocks from the canonical chain to `tip`, ascending, and the canonical block they start from.
@@ -70,13 +108,13 @@ impl Blockchain {
                 path.reverse();
                 return Ok((path, executed));
             };
-            if view.is_canonical(found.block.header().number, at)? {
+            if view.is_canonical(found.number(), at)? {
                 let executed = view.block_by_hash(at)?.ok_or(CliqueError::UnknownAncestor)?;
                 path.reverse();
                 return Ok((path, executed));
             }
             path.push(at);
-            at = found.block.header().parent_hash;
+            at = found.block().header().parent_hash;
         }
     }
 
@@ -86,9 +124,7 @@ impl Blockchain {
         if view.is_canonical(stored.block.header().number, hash)? {
             return Ok(());
         }
-        let signer = view.rules().author(stored.block.header())?;
-        let (block, row) = (Arc::new(stored.block), stored.row);
-        self.tree.insert(hash, TreeBlock { block, signer, row, run: None });
+        self.tree.insert(hash, TreeBlock::stored(stored, view.rules())?);
         Ok(())
     }
 
@@ -109,10 +145,8 @@ impl Blockchain {
         }
         if !undo.is_empty() {
             for stored in self.store.unwind(ancestor.block.header(), view.shelf())? {
-                let signer = view.rules().author(stored.block.header())?;
-                let (hash, block, row) = (stored.block.hash(), stored.block, stored.row);
-                let block = Arc::new(block);
-                self.tree.entry(hash).or_insert(TreeBlock { block, signer, row, run: None });
+                let (hash, found) = (stored.block.hash(), TreeBlock::stored(stored, view.rules())?);
+                self.tree.entry(hash).or_insert(found);
             }
         }
         let mut trie = self.trie();
@@ -127,17 +161,6 @@ impl Blockchain {
         Ok(removed)
     }
 
-    /// The old view, over the tables as they are after [`Self::step_back`].
-    fn view_after_unwinding(&self, old: &Arc<View>) -> Result<Arc<View>, ChainError> {
-        let flushed = self.store.flushed();
-        if flushed == old.shelf().flushed() {
-            return Ok(old.clone());
-        }
-        let genesis = old.block_by_number(0)?.ok_or(CliqueError::UnknownAncestor)?;
-        let shelf = self.store.shelf(self.shared.snapshots.config())?;
-        Ok(Arc::new(View::flushed(genesis, shelf, old.rules().clone())?))
-    }
-
     fn parent_of(
         &self,
         executed: &ExecutedBlock,
@@ -150,28 +173,25 @@ impl Blockchain {
     /// Runs a stored block on top of `view`, whose head is its parent; the trie moves along.
     fn run(&mut self, hash: B256, view: &View) -> Result<Arc<Recent>, ChainError> {
         let found = self.tree.get(&hash).ok_or(CliqueError::UnknownAncestor)?;
-        if let Some(recent) = found.run.clone() {
+        if let Some(recent) = found.recent().cloned() {
             let root = recent.executed.block.header().state_root;
             self.trie().accept(&recent.layer.changes, root);
             return Ok(recent);
         }
-        let (block, signer, row) = (found.block.clone(), found.signer, found.row);
+        let (known, signer, row) = (found.known(), found.signer, found.row);
+        let block = known.block();
         self.check_not_bad(hash, block.header().parent_hash)?;
         let trie = self.shared.trie.clone();
-        let executed = {
-            let (rules, spec) = (view.rules(), &self.shared.spec);
-            execute_under(rules, spec, &block, signer, view.state(), trie)?
-        };
+        let (rules, spec) = (view.rules(), &self.shared.spec);
+        let executed = execute_under(rules, spec, block, signer, view.state(), trie)?;
         let receipts = match row.receipts {
             Some(position) => position,
             None => self.store.append_receipts(hash, &executed.receipts)?,
         };
-        let recent = recent_block((*block).clone(), signer, row.total_difficulty, executed);
+        let recent = recent_block(block.clone(), signer, row.total_difficulty, executed);
         self.trie().accept(&recent.layer.changes, block.header().state_root);
-        if let Some(found) = self.tree.get_mut(&hash) {
-            found.row.receipts = Some(receipts);
-            found.run = Some(recent.clone());
-        }
+        let row = BlockRow { receipts: Some(receipts), ..row };
+        self.tree.insert(hash, TreeBlock::run(recent.clone(), row));
         Ok(recent)
     }
 
@@ -179,17 +199,16 @@ impl Blockchain {
     fn return_to(
         &mut self,
         old: &View,
-        failed: &View,
+        mut view: View,
         ancestor: &ExecutedBlock,
     ) -> Result<(), ChainError> {
-        for recent in failed.recent().iter().rev() {
+        for recent in view.recent().iter().rev() {
             if recent.executed.number() > ancestor.number() {
                 self.trie().undo(&recent.layer.changes);
             }
         }
-        let mut view = failed.clone();
         while view.head().hash() != ancestor.hash() {
-            let parent = self.parent_of(view.head(), failed)?;
+            let parent = self.parent_of(view.head(), &view)?;
             view.pop(parent);
         }
         for number in ancestor.number() + 1..=old.head().number() {

@@ -292,7 +292,7 @@ impl Tree {
         let (parent, snapshot, total, _) = &self.nodes[&block.header.parent_hash];
         let header = SealedHeader::seal_slow(block.header.clone());
         let signer = verify::verify_header(&self.spec, &header, parent, snapshot, NOW_MS).unwrap();
-        validate_body(&self.spec, block).unwrap();
+        validate_body(&self.spec, &block.header, &block.body).unwrap();
         let after = snapshot.apply(&header, signer).unwrap();
         let (hash, total) = (header.hash(), *total + header.difficulty);
         self.nodes.insert(hash, (header, after, total, signer));

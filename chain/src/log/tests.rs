@@ -121,3 +121,25 @@ fn foreign_and_lost_files_are_refused() {
     assert!(log.append(&[Vec::new()]).is_err());
     log.append(&[vec![1]]).unwrap();
 }
+
+#[test]
+fn old_segments_go_and_the_log_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(folder.path(), (0, 0)).unwrap();
+    if let Growing::Files { segment_bytes, .. } = &mut log.end {
+        *segment_bytes = 17;
+    }
+    let positions: Vec<_> = (0..4).map(|byte| log.append(&[vec![byte]]).unwrap()[0]).collect();
+    assert_eq!(positions[3].segment, 3);
+    let reader = log.reader();
+    assert_eq!(reader.read(positions[0]).unwrap(), [0]);
+    log.remove_before(2).unwrap();
+    log.remove_before(2).unwrap();
+    assert!(reader.read(positions[0]).is_err());
+    assert!(reader.read(positions[1]).is_err());
+    assert_eq!(reader.read(positions[2]).unwrap(), [2]);
+    log.append(&[vec![4]]).unwrap();
+    drop(log);
+    let (_, seen) = open(folder.path(), (2, 0)).unwrap();
+    assert_eq!(seen.len(), 3);
+}

@@ -42,6 +42,8 @@ const ENTRY_BYTES: usize = 112;
 pub struct CachedKv<K> {
     tables: K,
     cache: Arc<Cache>,
+    /// Held by a commit: epochs count them one by one.
+    committing: Mutex<()>,
 }
 
 impl<K: Kv> CachedKv<K> {
@@ -50,7 +52,8 @@ impl<K: Kv> CachedKv<K> {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
         let (epoch, half_bytes) = (AtomicU64::new(0), bytes / PARTS / 2);
         let hasher = DefaultHashBuilder::default();
-        Self { tables, cache: Arc::new(Cache { parts, epoch, hasher, half_bytes }) }
+        let cache = Arc::new(Cache { parts, epoch, hasher, half_bytes });
+        Self { tables, cache, committing: Mutex::new(()) }
     }
 }
 
@@ -73,6 +76,7 @@ impl<K: Kv> Kv for CachedKv<K> {
                 (table, Box::<[u8]>::from(key), value.map(Box::<[u8]>::from))
             })
             .collect();
+        let _alone = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.cache.epoch.fetch_add(1, Ordering::SeqCst);
         let done = self.tables.commit(batch);
         if done.is_ok() {

@@ -11,12 +11,16 @@ use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
 
 use crate::{
     error::ChainError,
-    kv::{KvRead, Table},
+    kv::{KvRead, Table, prefix_end},
     state::flat::{Account, slot_key},
 };
 
 /// Blocks per row of the table `changed`: a position in a section fits one byte.
 pub const SECTION_BLOCKS: u64 = 256;
+/// Bytes of the section's number in a row of the table `changed`.
+const SECTION_BYTES: usize = 4;
+/// A slot's row in the table `changed`: address, slot, section.
+const SLOT_ROW_BYTES: usize = 20 + 32 + SECTION_BYTES;
 
 /// A value before and after a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +51,16 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Accounts and slots that changed.
+    pub fn len(&self) -> usize {
+        self.accounts.len() + self.slots.len()
+    }
+
+    /// True if no account and no slot changed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The changes that take these back. Code stays: other accounts may share it.
     #[must_use]
     pub fn inverse(&self) -> Self {
@@ -214,18 +228,43 @@ impl History {
         address: Address,
         slots: &mut BTreeMap<U256, U256>,
     ) -> Result<(), ChainError> {
-        for at in (number + 1..=self.flushed).rev() {
-            let diff = (self.load)(at)?;
-            for (&(_, slot), &old) in diff.slots.range((address, U256::ZERO)..=(address, U256::MAX))
-            {
-                if old.is_zero() {
-                    slots.remove(&slot);
-                } else {
-                    slots.insert(slot, old);
-                }
+        let end = prefix_end(address.as_slice());
+        let mut first_changes: BTreeMap<U256, u64> = BTreeMap::new();
+        let mut visit = |row: &[u8], offsets: &[u8]| {
+            let slot = row.get(20..52).filter(|_| row.len() == SLOT_ROW_BYTES);
+            if let (Some(slot), Some(at)) = (slot, first_after(number, row, offsets)) {
+                first_changes.entry(U256::from_be_slice(slot)).or_insert(at);
             }
+            Ok(true)
+        };
+        self.kv.range(Table::Changed, address.as_slice(), end.as_deref(), &mut visit)?;
+        let mut by_block: Vec<_> = first_changes.into_iter().map(|(slot, at)| (at, slot)).collect();
+        by_block.sort_unstable();
+        for (at, slot) in by_block {
+            match (self.load)(at)?.slots.get(&(address, slot)) {
+                Some(old) if old.is_zero() => slots.remove(&slot),
+                Some(&old) => slots.insert(slot, old),
+                None => None,
+            };
         }
         Ok(())
+    }
+
+    /// Every account that changed since block `number`, as it was then.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn accounts_changed_since(
+        &self,
+        number: u64,
+    ) -> Result<BTreeMap<Address, Option<Account>>, ChainError> {
+        let mut accounts = BTreeMap::new();
+        for at in number + 1..=self.flushed {
+            for (&address, &old) in &(self.load)(at)?.accounts {
+                accounts.entry(address).or_insert(old);
+            }
+        }
+        Ok(accounts)
     }
 
     fn first_change_after(&self, number: u64, key: &[u8]) -> Result<Option<u64>, ChainError> {
@@ -234,15 +273,21 @@ impl History {
         let to = changed_key(key, self.flushed / SECTION_BLOCKS + 1);
         let mut found = None;
         let mut visit = |row: &[u8], offsets: &[u8]| {
-            let section = section_of(row);
-            let numbers =
-                offsets.iter().map(|&offset| section * SECTION_BLOCKS + u64::from(offset));
-            found = numbers.into_iter().find(|&changed| changed >= first);
+            // The rows of an account's slots may stand between its own.
+            if row.len() == key.len() + SECTION_BYTES {
+                found = first_after(number, row, offsets);
+            }
             Ok(found.is_none())
         };
         self.kv.range(Table::Changed, &from, Some(&to), &mut visit)?;
         Ok(found)
     }
+}
+
+/// The first block above `number` that a row of table `changed` names.
+fn first_after(number: u64, row: &[u8], offsets: &[u8]) -> Option<u64> {
+    let start = section_of(row) * SECTION_BLOCKS;
+    offsets.iter().map(|&offset| start + u64::from(offset)).find(|&changed| changed > number)
 }
 
 /// `key ‖ section u32`, the row of table `changed` for one section.
@@ -258,6 +303,7 @@ fn section_of(row: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kv::{Batch, Kv as _, MemoryKv};
 
     #[test]
     fn lists_round_trip() {
@@ -273,6 +319,46 @@ mod tests {
         assert!(rest.is_empty());
         for end in 0..bytes.len() {
             assert!(Diff::decode_lists(&mut &bytes[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    /// A contract's slots with small numbers have rows between those of its account.
+    #[test]
+    fn rows_of_slots_do_not_answer_for_their_account() {
+        let address = Address::repeat_byte(7);
+        let slot = U256::from(5);
+        let old = |nonce| Some(Account { nonce, ..Account::default() });
+        let (kv, mut batch) = (MemoryKv::default(), Batch::default());
+        batch.put(Table::Changed, changed_key(address.as_slice(), 0), [9]);
+        batch.put(Table::Changed, changed_key(address.as_slice(), 1), [0, 44]);
+        batch.put(Table::Changed, changed_key(&slot_key(address, slot), 0), [9]);
+        batch.put(Table::Changed, changed_key(&slot_key(address, slot), 1), [44]);
+        batch.put(Table::Changed, changed_key(&slot_key(address, slot), 2), [3]);
+        kv.commit(batch).unwrap();
+        let load = move |number| {
+            let value = U256::from(number);
+            let (account, slots) = (old(number), [((address, slot), value)].into());
+            Ok(Arc::new(match number {
+                256 => Diff { accounts: [(address, account)].into(), ..Diff::default() },
+                9 | 300 => Diff { accounts: [(address, account)].into(), slots },
+                515 => Diff { slots, ..Diff::default() },
+                _ => return Err(ChainError::UnknownBlock { block: number.to_string() }),
+            }))
+        };
+        let history = History::new(kv.snapshot().unwrap(), 600, Arc::new(load));
+        for (number, account, value) in [
+            (3, Some(9), Some(9)),
+            (9, Some(256), Some(300)),
+            (256, Some(300), Some(300)),
+            (300, None, Some(515)),
+            (515, None, None),
+        ] {
+            assert_eq!(history.account(number, address).unwrap(), account.map(old));
+            let value = value.map(U256::from);
+            assert_eq!(history.slot(number, address, slot).unwrap(), value);
+            let mut slots = BTreeMap::from([(slot, U256::MAX)]);
+            history.rewind_slots(number, address, &mut slots).unwrap();
+            assert_eq!(slots[&slot], value.unwrap_or(U256::MAX));
         }
     }
 }

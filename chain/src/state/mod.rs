@@ -66,6 +66,11 @@ impl StateDb {
         Self { flat, flushed, number, layers, past: Some(history) }
     }
 
+    /// The state after block `number`: that of the flushed block with as many of these layers as it takes.
+    pub const fn layered(flat: Flat, flushed: u64, layers: Arc<Layers>, number: u64) -> Self {
+        Self { flat, flushed, number, layers, past: None }
+    }
+
     /// Number of the block whose state this is.
     pub const fn number(&self) -> u64 {
         self.number
@@ -146,12 +151,12 @@ impl StateDb {
     /// Shows every account that exists, once each, in no order.
     ///
     /// # Errors
-    /// What the store says if it fails; [`ChainError::UnknownBlock`] for a state in the past.
+    /// What the store says if it fails.
     pub fn accounts(&self, mut show: impl FnMut(Address, Account)) -> Result<(), ChainError> {
-        if self.past.is_some() {
-            return Err(ChainError::UnknownBlock { block: self.number().to_string() });
-        }
         let mut newest: BTreeMap<Address, Option<Account>> = BTreeMap::new();
+        if let Some(history) = &self.past {
+            newest = history.accounts_changed_since(self.number)?;
+        }
         for layer in self.layers.up_to(self.number) {
             newest.extend(layer.changes.accounts.iter().map(|(&key, change)| (key, change.new)));
         }

@@ -3,6 +3,9 @@
 //! [`Store`] writes and belongs to [`crate::blockchain::Blockchain`] alone; a [`Shelf`] reads the tables as they stood at
 //! one flush, from any thread, however long. What lies where is in [`schema`]; what this key signed is in [`journal`].
 
+mod bad;
+mod compat;
+mod flush;
 pub mod journal;
 pub mod schema;
 mod shelf;
@@ -12,34 +15,35 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use alloy_primitives::{B256, U256};
 
-pub use self::shelf::Shelf;
+pub use self::{
+    bad::BadBlocks,
+    flush::{Flush, FlushBlock, FlushDone, FlushWork},
+    shelf::Shelf,
+};
 use self::{
+    compat::check_compatible,
+    flush::{changed_rows, offset_in_section},
     journal::Journal,
-    schema::{
-        BadFrame, BlockFrame, BlockRow, DiffFrame, FORMAT_LINE, Flushed, ReceiptsFrame, block_key,
-        meta, tx_place,
-    },
+    schema::{BadFrame, BlockFrame, BlockRow, FORMAT_LINE, Flushed, ReceiptsFrame, meta},
     shelf::{DiffCache, read_record},
 };
 use crate::{
     block::{Header, Receipt, RecoveredBlock},
-    clique::Snapshot,
     disk::{Disk, DiskLock, OsDisk},
     error::ChainError,
-    genesis::{Genesis, GenesisAccount},
+    genesis::{Genesis, GenesisAccount, to_json},
     kv::{Batch, Kv, MemoryKv, RedbKv, Table},
-    log::{Log, Position, SEGMENT_HEADER_BYTES, io_error},
+    log::{End, Log, LogReader, Position, SEGMENT_HEADER_BYTES, io_error},
     spec::CliqueConfig,
     state::{
-        Account, Diff, Layer,
+        Account,
         cache::CachedKv,
-        diff::{SECTION_BLOCKS, changed_key},
-        flat::{put_account, put_slot, slot_key},
+        flat::{put_account, put_slot},
     },
 };
 
@@ -65,7 +69,7 @@ pub enum LogRecord {
     /// The block with this hash was run.
     Receipts(B256, Position),
     /// The block with this hash broke a rule.
-    Bad(B256, String),
+    Bad(B256, String, Position),
 }
 
 /// A block as the store gives it back.
@@ -79,26 +83,18 @@ pub struct StoredBlock {
     pub row: BlockRow,
 }
 
-/// A block that a flush writes into the tables.
-#[derive(Debug)]
-pub struct FlushBlock<'a> {
-    /// The block.
-    pub block: &'a RecoveredBlock,
-    /// Where its frames lie; the flush adds the diff.
-    pub row: BlockRow,
-    /// What it changed, if it is canonical.
-    pub layer: Option<&'a Layer>,
-}
-
 /// The one that writes.
 #[derive(Debug)]
 pub struct Store {
-    kv: Box<dyn Kv>,
+    kv: Arc<dyn Kv>,
     log: Log,
-    diffs: Log,
+    /// Taken by one flush at a time.
+    diffs: Arc<Mutex<Log>>,
+    diff_reader: LogReader,
     /// What this node's keys signed.
     pub journal: Journal,
     flushed: Flushed,
+    diff_from: u64,
     cache: DiffCache,
     _lock: Option<Box<dyn DiskLock>>,
 }
@@ -124,7 +120,7 @@ impl Store {
         check_format(disk.as_ref(), &folder.join("FORMAT"))?;
         let tables = RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?;
         let flushed = prepare_tables(&tables, genesis, hash)?;
-        let kv = Box::new(CachedKv::new(tables, CACHE_BYTES));
+        let kv = Arc::new(CachedKv::new(tables, CACHE_BYTES));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
         let log =
@@ -135,16 +131,84 @@ impl Store {
         let diffs_from = (flushed.diff_segment, flushed.diff_offset);
         let diffs = Log::open(&disk, &folder.join("diffs"), hash, diffs_from, &mut |_, _| Ok(()))?;
         let journal = Journal::open(disk.as_ref(), &folder.join("signer.journal"), hash)?;
-        let cache = DiffCache::default();
-        Ok((Self { kv, log, diffs, journal, flushed, cache, _lock: Some(lock) }, records))
+        let store = Self::new(kv, log, diffs, journal, flushed, Some(lock))?;
+        records.splice(0..0, store.older_bad_blocks()?);
+        Ok((store, records))
+    }
+
+    fn new(
+        kv: Arc<dyn Kv>,
+        log: Log,
+        diffs: Log,
+        journal: Journal,
+        flushed: Flushed,
+        lock: Option<Box<dyn DiskLock>>,
+    ) -> Result<Self, ChainError> {
+        let from = kv.snapshot()?.get(Table::Meta, meta::DIFF_FROM)?;
+        let from = from.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
+        Ok(Self {
+            kv,
+            log,
+            diff_reader: diffs.reader(),
+            diffs: Arc::new(Mutex::new(diffs)),
+            journal,
+            flushed,
+            diff_from: from.unwrap_or(1),
+            cache: DiffCache::default(),
+            _lock: lock,
+        })
+    }
+
+    /// The bad blocks whose frames stand before the place where the log was read from.
+    fn older_bad_blocks(&self) -> Result<Vec<LogRecord>, ChainError> {
+        let Some(bytes) = self.kv.snapshot()?.get(Table::Meta, meta::BAD)? else {
+            return Ok(Vec::new());
+        };
+        let log = self.log.reader();
+        let mut records = Vec::new();
+        for position in BadBlocks::decode_positions(&bytes)? {
+            let at = (position.segment, position.offset);
+            if at < (self.flushed.log_segment, self.flushed.log_offset) {
+                records.push(read_record(position, &log.read(position)?)?);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Compares the forks with those the chain was last run under; the new ones are kept for the next time. `number` and
+    /// `timestamp` are the greatest of any stored block.
+    ///
+    /// # Errors
+    /// [`ChainError::ForkMismatch`] if a fork moved that decided how a stored block was run; [`ChainError::Db`].
+    pub fn follow_config(
+        &self,
+        genesis: &Genesis,
+        number: u64,
+        timestamp: u64,
+    ) -> Result<(), ChainError> {
+        let bare = Genesis::new(genesis.spec.clone(), genesis.header.clone(), BTreeMap::new());
+        let new = to_json(&bare);
+        let stored = self.kv.snapshot()?.get(Table::Meta, meta::CONFIG)?;
+        if stored.as_ref() == Some(&new) {
+            return Ok(());
+        }
+        if let Some(stored) = stored {
+            let stored = Genesis::from_json(&stored).map_err(|error| ChainError::Corrupt {
+                place: "table meta at config".to_owned(),
+                reason: error.to_string(),
+            })?;
+            check_compatible(&stored.spec, &genesis.spec, number, timestamp)?;
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, meta::CONFIG, new);
+        self.kv.commit(batch)
     }
 
     fn in_memory(genesis: &Genesis) -> Result<Self, ChainError> {
-        let kv = Box::new(MemoryKv::default());
+        let kv = Arc::new(MemoryKv::default());
         let flushed = prepare_tables(kv.as_ref(), genesis, genesis.hash())?;
         let (log, diffs) = (Log::in_memory(), Log::in_memory());
-        let (journal, cache) = (Journal::in_memory(), DiffCache::default());
-        Ok(Self { kv, log, diffs, journal, flushed, cache, _lock: None })
+        Self::new(kv, log, diffs, Journal::in_memory(), flushed, None)
     }
 
     /// The block that the tables stand at.
@@ -180,8 +244,9 @@ impl Store {
             config,
             kv: self.kv.snapshot()?,
             log: self.log.reader(),
-            diffs: self.diffs.reader(),
+            diffs: self.diff_reader.clone(),
             flushed: self.flushed,
+            diff_from: self.diff_from,
             cache: self.cache.clone(),
         })
     }
@@ -215,73 +280,47 @@ impl Store {
         Ok(self.log.append(&[ReceiptsFrame::encode(hash, receipts)])?[0])
     }
 
-    /// Appends that a block is bad.
+    /// Appends that a block is bad; `block` is given if it has no frame of its own.
     ///
     /// # Errors
     /// As [`Self::append_block`].
-    pub fn append_bad(&mut self, block_hash: B256, text: String) -> Result<(), ChainError> {
-        self.log.append(&[BadFrame { block_hash, text }.encode()])?;
-        Ok(())
+    pub fn append_bad(
+        &mut self,
+        block_hash: B256,
+        text: String,
+        block: Option<&RecoveredBlock>,
+    ) -> Result<Position, ChainError> {
+        let block = block.map(|block| schema::encode_block(block).into());
+        Ok(self.log.append(&[BadFrame { block_hash, text, block }.encode()])?[0])
     }
 
-    /// Brings the tables to the last canonical one of `blocks`, which follow the flushed block; side blocks are stored
-    /// along. No frame of a block that stays unflushed stands before `log_from` (`None`: there is no such block).
+    /// A flush that brings the tables to the last canonical block of `work`.
     ///
     /// # Errors
-    /// [`ChainError::Io`], [`ChainError::Db`]; the tables are then as before.
-    pub fn flush(
-        &mut self,
-        blocks: &[FlushBlock<'_>],
-        snapshots: &[Arc<Snapshot>],
-        log_from: Option<Position>,
-    ) -> Result<(), ChainError> {
-        let canonical = blocks.iter().filter_map(|item| Some((item, item.layer?)));
-        let canonical: Vec<_> = canonical.collect();
-        let Some((newest, _)) = canonical.last() else { return Ok(()) };
-        let diff_frame = |layer: &Layer| {
-            let (number, block_hash) = (layer.number, layer.hash);
-            DiffFrame { number, block_hash, diff: layer.changes.diff() }.encode()
-        };
-        let frames: Vec<_> = canonical.iter().map(|(_, layer)| diff_frame(layer)).collect();
-        let positions = self.diffs.append(&frames)?;
+    /// [`ChainError::Db`].
+    pub fn prepare_flush(
+        &self,
+        work: FlushWork,
+        config: CliqueConfig,
+    ) -> Result<Flush, ChainError> {
+        let (kv, diffs) = (self.kv.clone(), self.diffs.clone());
+        Ok(Flush { kv, diffs, shelf: self.shelf(config)?, work })
+    }
 
-        let mut batch = Batch::default();
-        for item in blocks.iter().filter(|item| item.layer.is_none()) {
-            put_block(&mut batch, item.block, &item.row);
-        }
-        let mut changed = BTreeMap::new();
-        for ((item, layer), diff) in canonical.iter().zip(positions) {
-            put_block(&mut batch, item.block, &BlockRow { diff: Some(diff), ..item.row });
-            put_canonical(&mut batch, item.block);
-            put_changes(&mut batch, layer);
-            collect_changed(&mut changed, layer);
-        }
-        let tables = self.kv.snapshot()?;
-        for (row, offsets) in changed {
-            let mut all = tables.get(Table::Changed, &row)?.unwrap_or_default();
-            all.extend(offsets);
-            batch.put(Table::Changed, row, all);
-        }
-        for snapshot in snapshots {
-            let value = schema::encode_snapshot(snapshot);
-            batch.put(Table::Snapshots, snapshot.hash.as_slice(), value);
-        }
-        let header = newest.block.header();
-        let (log_segment, log_offset) =
-            log_from.map_or_else(|| self.log.end(), |at| (at.segment, at.offset));
-        let (diff_segment, diff_offset) = self.diffs.end();
-        self.commit(
-            batch,
-            Flushed {
-                number: header.number,
-                hash: newest.block.hash(),
-                state_root: header.state_root,
-                log_segment,
-                log_offset,
-                diff_segment,
-                diff_offset,
-            },
-        )
+    /// Takes note of a flush that is done.
+    pub const fn follow_flush(&mut self, done: &FlushDone) {
+        (self.flushed, self.diff_from) = (done.flushed, done.diff_from);
+    }
+
+    /// From now on the log of diffs takes nothing, as after a failed write.
+    #[cfg(test)]
+    pub(crate) fn break_diffs(&self) {
+        self.diffs.lock().unwrap().poison();
+    }
+
+    /// Where the next frame of the block log will stand.
+    pub fn log_end(&self) -> End {
+        self.log.end()
     }
 
     /// Takes the tables back to canonical block `target`, for a reorganisation that reaches below the flushed one. `shelf`
@@ -414,54 +453,4 @@ fn prepare_tables(kv: &dyn Kv, genesis: &Genesis, hash: B256) -> Result<Flushed,
     }
     kv.commit(batch)?;
     Ok(flushed)
-}
-
-fn put_block(batch: &mut Batch, block: &RecoveredBlock, row: &BlockRow) {
-    let (number, hash) = (block.header().number, block.hash());
-    batch.put(Table::Blocks, block_key(number, hash), row.encode());
-    batch.put(Table::Hashes, hash.as_slice(), number.to_be_bytes());
-}
-
-fn put_canonical(batch: &mut Batch, block: &RecoveredBlock) {
-    let number = block.header().number;
-    batch.put(Table::Canon, number.to_be_bytes(), block.hash().as_slice());
-    for (index, transaction) in block.body().transactions.iter().enumerate() {
-        batch.put(Table::Txs, transaction.tx_hash().as_slice(), tx_place(number, index));
-    }
-}
-
-fn put_changes(batch: &mut Batch, layer: &Layer) {
-    for (&address, change) in &layer.changes.accounts {
-        put_account(batch, address, change.new.as_ref());
-    }
-    for (&(address, slot), change) in &layer.changes.slots {
-        put_slot(batch, address, slot, change.new);
-    }
-    for (hash, code) in &layer.changes.code {
-        batch.put(Table::Code, hash.as_slice(), code.to_vec());
-    }
-}
-
-fn collect_changed(changed: &mut BTreeMap<Vec<u8>, Vec<u8>>, layer: &Layer) {
-    let section = layer.number / SECTION_BLOCKS;
-    let offset = offset_in_section(layer.number);
-    let accounts =
-        layer.changes.accounts.keys().map(|address| changed_key(address.as_slice(), section));
-    let slots = layer.changes.slots.keys();
-    let slots = slots.map(|&(address, slot)| changed_key(&slot_key(address, slot), section));
-    for row in accounts.chain(slots) {
-        changed.entry(row).or_default().push(offset);
-    }
-}
-
-fn changed_rows(number: u64, diff: &Diff) -> Vec<Vec<u8>> {
-    let section = number / SECTION_BLOCKS;
-    let accounts = diff.accounts.keys().map(|address| changed_key(address.as_slice(), section));
-    let slots = diff.slots.keys();
-    let slots = slots.map(|&(address, slot)| changed_key(&slot_key(address, slot), section));
-    accounts.chain(slots).collect()
-}
-
-fn offset_in_section(number: u64) -> u8 {
-    u8::try_from(number % SECTION_BLOCKS).expect("a section has 256 blocks")
 }

@@ -12,13 +12,14 @@
 //! |---|---|
 //! | 1 block | `[block as on the wire, total difficulty, senders 20·t bytes]` |
 //! | 2 receipts | `[block hash, [[status or root, cumulative gas, logs], …]]` |
-//! | 3 bad | `[block hash, text]` |
+//! | 3 bad | `[block hash, text]`, then the block on the wire if it has no frame 1 |
 //! | 16 diff | `[number, block hash, part, parts, [[address, slim account or empty], …], [[address, slot, value], …]]`, values before the block; a diff is one part today |
 //! | 32 seal | `[signer, parent hash, number, seal hash, block hash]` |
 //!
 //! | table | key → value (integers big-endian) | written |
 //! |---|---|---|
-//! | `meta` | `format` → u32; `genesis` → hash; `flushed` → RLP `[number, hash, state root, log segment, log offset, diff segment, diff offset]` | at each flush |
+//! | `meta` | `format` → u32; `genesis` → hash; `flushed` → RLP `[number, hash, state root, log segment, log offset, diff segment, diff offset]`; `diff_from` → u64, the first block whose diff is kept (1 if absent); `bad` → RLP `[[segment, offset, length], …]` of frames 3, the oldest first | at each flush |
+//! | | `config` → genesis JSON with an empty `alloc`: the forks that the chain was last run under | at each start that changes it |
 //! | `blocks` | number 8 ‖ hash 32 → RLP `[total difficulty, block, receipts, diff]`, each `[segment, offset, length]` or empty | all branches, at flush; not genesis |
 //! | `hashes` | hash → number 8 | all branches, at flush |
 //! | `canon` | number 8 → hash | up to the flushed block |
@@ -29,11 +30,12 @@
 //! | `changed` | address [‖ slot 32] ‖ section u32 → u8 offsets ascending: the blocks section·256 + offset that changed the key | at flush |
 //! | `snapshots` | block hash → RLP `[number, hash, [signer, …], [[number, signer], …], [[signer, block, address, add?], …], [[address, add?, votes], …]]` | every 1,024 blocks and at epoch blocks |
 
+use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use alloy_rlp::{Decodable, Encodable, Header as RlpHeader, RlpDecodable, RlpEncodable};
 
 use crate::{
-    block::{Block, Receipt, RecoveredBlock},
+    block::{Block, Header, Receipt, RecoveredBlock, Transaction},
     clique::snapshot::{Snapshot, Tally, Vote},
     error::ChainError,
     log::Position,
@@ -55,6 +57,12 @@ pub mod meta {
     pub const ENGINE: &[u8] = b"engine";
     /// → [`super::Flushed`].
     pub const FLUSHED: &[u8] = b"flushed";
+    /// → genesis JSON without accounts.
+    pub const CONFIG: &[u8] = b"config";
+    /// → u64, the first block whose diff is kept.
+    pub const DIFF_FROM: &[u8] = b"diff_from";
+    /// → [`super::super::BadBlocks`].
+    pub const BAD: &[u8] = b"bad";
 }
 
 /// Kind bytes of frames.
@@ -86,8 +94,8 @@ impl BlockFrame {
     /// The frame's payload.
     pub fn encode(block: &RecoveredBlock, total_difficulty: U256) -> Vec<u8> {
         let senders: Vec<u8> = block.senders().iter().flat_map(|sender| sender.0.0).collect();
-        let frame = Self { block: block.clone_block(), total_difficulty, senders: senders.into() };
-        with_kind(kind::BLOCK, &frame)
+        let block = BlockRef::new(block);
+        with_kind(kind::BLOCK, &BlockFrameRef { block, total_difficulty, senders: &senders })
     }
 
     /// The block with its senders, which are not recovered again.
@@ -98,12 +106,54 @@ impl BlockFrame {
     }
 }
 
+/// A block that is encoded where it stands, since copying thousands of transactions costs more than writing them.
+#[derive(RlpEncodable)]
+#[rlp(trailing)]
+struct BlockRef<'a> {
+    header: &'a Header,
+    transactions: &'a Vec<Transaction>,
+    uncles: &'a Vec<Header>,
+    withdrawals: Option<&'a Withdrawals>,
+}
+
+impl<'a> BlockRef<'a> {
+    fn new(block: &'a RecoveredBlock) -> Self {
+        let body = block.body();
+        Self {
+            header: block.header(),
+            transactions: &body.transactions,
+            uncles: &body.ommers,
+            withdrawals: body.withdrawals.as_ref(),
+        }
+    }
+}
+
+#[derive(RlpEncodable)]
+struct BlockFrameRef<'a> {
+    block: BlockRef<'a>,
+    total_difficulty: U256,
+    senders: &'a [u8],
+}
+
 /// Frame 2.
 #[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
 pub struct ReceiptsFrame {
     /// The block they belong to.
     pub block_hash: B256,
     receipts: Vec<ReceiptItem>,
+}
+
+#[derive(RlpEncodable)]
+struct ReceiptsFrameRef<'a> {
+    block_hash: B256,
+    receipts: Vec<ReceiptItemRef<'a>>,
+}
+
+#[derive(RlpEncodable)]
+struct ReceiptItemRef<'a> {
+    status: &'a [u8],
+    cumulative_gas_used: u64,
+    logs: &'a Vec<Log>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
@@ -117,17 +167,17 @@ struct ReceiptItem {
 impl ReceiptsFrame {
     /// The frame's payload.
     pub fn encode(block_hash: B256, receipts: &[Receipt]) -> Vec<u8> {
-        let item = |receipt: &Receipt| ReceiptItem {
-            status: match (receipt.post_state, receipt.success) {
-                (Some(root), _) => root.into(),
-                (None, true) => Bytes::from_static(&[1]),
-                (None, false) => Bytes::new(),
+        let receipts = receipts.iter().map(|receipt| ReceiptItemRef {
+            status: match (&receipt.post_state, receipt.success) {
+                (Some(root), _) => root.as_slice(),
+                (None, true) => &[1],
+                (None, false) => &[],
             },
             cumulative_gas_used: receipt.cumulative_gas_used,
-            logs: receipt.logs.clone(),
-        };
-        let frame = Self { block_hash, receipts: receipts.iter().map(item).collect() };
-        with_kind(kind::RECEIPTS, &frame)
+            logs: &receipt.logs,
+        });
+        let receipts = receipts.collect();
+        with_kind(kind::RECEIPTS, &ReceiptsFrameRef { block_hash, receipts })
     }
 
     /// The receipts, their types taken from the block's transactions.
@@ -146,11 +196,14 @@ impl ReceiptsFrame {
 
 /// Frame 3.
 #[derive(Debug, Clone, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
 pub struct BadFrame {
     /// The block's hash.
     pub block_hash: B256,
     /// Why it is bad.
     pub text: String,
+    /// The block on the wire, if it has no frame of its own.
+    pub block: Option<Bytes>,
 }
 
 impl BadFrame {
@@ -397,6 +450,11 @@ pub fn decode_snapshot(bytes: &[u8], config: CliqueConfig) -> Result<Snapshot, C
         votes: row.votes.into_iter().map(vote).collect(),
         tally: row.tally.into_iter().map(tally).collect(),
     })
+}
+
+/// A block on the wire.
+pub fn encode_block(block: &RecoveredBlock) -> Vec<u8> {
+    alloy_rlp::encode(BlockRef::new(block))
 }
 
 /// `kind ‖ RLP`.

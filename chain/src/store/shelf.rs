@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, U256};
 
 use super::{
     LogRecord, StoredBlock,
@@ -14,7 +14,7 @@ use super::{
     },
 };
 use crate::{
-    block::Receipt,
+    block::{Block, Receipt},
     clique::Snapshot,
     error::ChainError,
     kv::{KvRead, Table},
@@ -34,6 +34,8 @@ pub struct Shelf {
     pub(super) log: LogReader,
     pub(super) diffs: LogReader,
     pub(super) flushed: Flushed,
+    /// First block whose diff is kept.
+    pub(super) diff_from: u64,
     pub(super) cache: DiffCache,
 }
 
@@ -41,6 +43,11 @@ impl Shelf {
     /// The block that the tables stand at.
     pub const fn flushed(&self) -> Flushed {
         self.flushed
+    }
+
+    /// Accounts, slots and code at the flushed block.
+    pub fn flat(&self) -> Flat {
+        Flat::new(self.kv.clone())
     }
 
     /// The state after canonical block `number`, which is not above the flushed one.
@@ -129,6 +136,39 @@ impl Shelf {
         found.map(|bytes| schema::decode_snapshot(&bytes, self.config)).transpose()
     }
 
+    /// Number of the oldest block whose state can be read.
+    pub const fn oldest_state(&self) -> u64 {
+        self.diff_from.saturating_sub(1)
+    }
+
+    /// Total difficulty of a stored block of any branch; never genesis.
+    ///
+    /// # Errors
+    /// [`ChainError::Db`], [`ChainError::Corrupt`].
+    pub fn total_difficulty(&self, hash: B256) -> Result<Option<U256>, ChainError> {
+        let Some(number) = self.number_of(hash)? else { return Ok(None) };
+        let row = self.kv.get(Table::Blocks, &block_key(number, hash))?;
+        row.map(|row| Ok(BlockRow::decode(&row)?.total_difficulty)).transpose()
+    }
+
+    /// A block that broke a rule, if its frame holds it.
+    ///
+    /// # Errors
+    /// [`ChainError::Io`], [`ChainError::Corrupt`].
+    pub fn bad_block(&self, position: Position) -> Result<Option<Block>, ChainError> {
+        let payload = self.log.read(position)?;
+        let bytes = payload.get(1..).unwrap_or_default();
+        let frame: BadFrame = schema::decode("bad frame", bytes)?;
+        frame.block.map(|bytes| schema::decode("block in a bad frame", &bytes)).transpose()
+    }
+
+    /// Where the diff of canonical, flushed block `number` lies.
+    pub(super) fn diff_position(&self, number: u64) -> Result<Option<Position>, ChainError> {
+        let Some(hash) = self.canonical_hash(number)? else { return Ok(None) };
+        let row = self.kv.get(Table::Blocks, &block_key(number, hash))?;
+        Ok(row.map(|row| BlockRow::decode(&row)).transpose()?.and_then(|row| row.diff))
+    }
+
     /// What canonical, flushed block `number` changed.
     ///
     /// # Errors
@@ -142,8 +182,7 @@ impl Shelf {
         if let Some(diff) = self.cache.get(number, hash) {
             return Ok(diff);
         }
-        let row = self.kv.get(Table::Blocks, &block_key(number, hash))?.ok_or_else(missing)?;
-        let position = BlockRow::decode(&row)?.diff.ok_or_else(missing)?;
+        let position = self.diff_position(number)?.ok_or_else(missing)?;
         let diff = Arc::new(DiffFrame::decode(&self.diffs.read(position)?)?.diff);
         self.cache.put(number, hash, diff.clone());
         Ok(diff)
@@ -158,6 +197,16 @@ impl Shelf {
             Ok(true)
         })?;
         rows.into_iter().map(|row| self.read_block(row)).collect()
+    }
+
+    /// Shows the section of each row of the table `changed`.
+    #[cfg(test)]
+    pub(crate) fn each_changed(&self, mut show: impl FnMut(u32)) {
+        let mut visit = |row: &[u8], _: &[u8]| {
+            show(u32::from_be_bytes(*row.last_chunk().unwrap()));
+            Ok(true)
+        };
+        self.kv.range(Table::Changed, &[], None, &mut visit).unwrap();
     }
 
     fn read_block(&self, row: BlockRow) -> Result<StoredBlock, ChainError> {
@@ -215,7 +264,7 @@ pub(super) fn read_record(position: Position, payload: &[u8]) -> Result<LogRecor
         }
         kind::BAD => {
             let frame: BadFrame = schema::decode("bad frame", bytes)?;
-            Ok(LogRecord::Bad(frame.block_hash, frame.text))
+            Ok(LogRecord::Bad(frame.block_hash, frame.text, position))
         }
         other => Err(unknown(format!("unknown frame kind {other}"))),
     }

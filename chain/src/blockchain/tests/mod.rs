@@ -2,6 +2,10 @@
 
 mod branches;
 mod building;
+mod flushing;
+mod geth;
+mod history;
+mod known;
 mod parts;
 mod proofs;
 mod recorded;
@@ -22,7 +26,7 @@ use crate::{
         prepare::{SealerSettings, prepare_header},
         testing,
     },
-    genesis::GenesisAccount,
+    genesis::{Genesis, GenesisAccount},
     spec::{CliqueConfig, Forks},
 };
 
@@ -30,8 +34,8 @@ use crate::{
 const NOW_MS: u64 = 4_000_000_000_000;
 const CHAIN_ID: u64 = 1337;
 const GWEI: u128 = 1_000_000_000;
-/// `sstore(calldata[0..32], calldata[32..64]); log1(0, 32, 7)` of the key.
-const STORE_CODE: Bytes = bytes!("5f35602035815560005260076020 5fa100");
+/// `sstore(calldata[0..32], calldata[32..64]); log1(0, 32, 7)` of the key; runs under all forks, so without PUSH0.
+const STORE_CODE: Bytes = bytes!("600035602035815560005260076020 6000a100");
 const STORE: Address = address!("0x5700000000000000000000000000000000000000");
 /// Returns PREVRANDAO or DIFFICULTY, then COINBASE, then BASEFEE.
 const LOOK_CODE: Bytes = bytes!("4460005241602052486040526060 6000f3");
@@ -181,7 +185,9 @@ impl Net {
         let nonce = user.nonce(chain);
         let set = user.set(nonce, turn % 8, if turn % 5 == 4 { 0 } else { value * 1_000 + turn });
         let transactions = if turn % 3 == 2 { Vec::new() } else { vec![set] };
-        self.seal(chain, &transactions).block.clone()
+        let sealed = self.seal(chain, &transactions);
+        assert!(sealed.receipts.iter().all(|receipt| receipt.success));
+        sealed.block.clone()
     }
 }
 
