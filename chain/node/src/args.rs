@@ -9,6 +9,7 @@ use crate::{
     config::{MinerConfig, NodeConfig, SignerKey},
     dev_accounts,
     error::NodeError,
+    txpool_args::TxPoolArgs,
 };
 
 /// Name of the development network that [`NodeArgs::config`] asks its caller for.
@@ -42,6 +43,9 @@ pub struct NodeArgs {
     /// Run own blocks a second time before they are stored, and stop on a difference
     #[arg(long = "debug.reexecute", env = "MSNET_DEBUG_REEXECUTE")]
     pub debug_reexecute: bool,
+    /// What waits for a block.
+    #[command(flatten)]
+    pub txpool: TxPoolArgs,
 }
 
 impl NodeArgs {
@@ -74,6 +78,7 @@ impl NodeArgs {
             period_override: self.dev_period,
             miner: MinerConfig { gas_limit: self.miner_gas_limit, extra_data: None },
             reexecutes: self.debug_reexecute,
+            txpool: self.txpool.clone(),
         })
     }
 }

@@ -6,7 +6,7 @@ use alloy_primitives::{Address, B256, keccak256};
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::error::NodeError;
+use crate::{error::NodeError, txpool_args::TxPoolArgs};
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -25,19 +25,21 @@ pub struct NodeConfig {
     pub miner: MinerConfig,
     /// Runs own blocks a second time before they are stored, and ends on a difference.
     pub reexecutes: bool,
+    /// What waits for a block, and for how long.
+    pub txpool: TxPoolArgs,
 }
 
 impl NodeConfig {
     /// A reader of this network, in memory.
     pub fn new(genesis: Vec<u8>) -> Self {
-        let miner = MinerConfig::default();
         Self {
             datadir: None,
             genesis,
             signer: None,
             period_override: None,
-            miner,
+            miner: MinerConfig::default(),
             reexecutes: false,
+            txpool: TxPoolArgs::default(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use alloy_primitives::Address;
 use chain::{error::ChainError, pool::PoolError};
 
+use crate::permissions::PermissionError;
+
 /// Why a node does not start or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -48,8 +50,11 @@ pub enum NodeError {
         /// Who could.
         signers: Vec<Address>,
     },
+    /// The lists of who may use this node.
+    #[error(transparent)]
+    Permission(#[from] PermissionError),
     /// The operating system gave no thread.
-    #[error("cannot start the writer thread: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     /// The writer did not end in time, or ended by a panic; the log on disk is complete
     /// nevertheless.

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use crate::{
     error::SubmitError,
     events::{ChainEvent, Events, PendingTransactions},
+    permissions::Guard,
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
 };
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) is_work_noted: AtomicBool,
     /// The writer's end.
     pub(crate) ended: Notify,
+    pub(crate) guard: Mutex<Guard>,
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
 }

@@ -7,6 +7,7 @@
 //!
 //! In reading order: [`config`] and [`args`] say what to run; [`service`] starts and stops it;
 //! [`handle`] and [`events`] are its doors; [`sealer`] decides when to seal and what goes in;
+//! [`txpool_args`] are the pool's settings, [`permissions`] says who may use this node;
 //! [`recover`] finds out who signed a transaction; [`dev_accounts`] are the ten public keys of a
 //! development chain; [`error`] says what went wrong; [`blocktest`] judges the ledger by public test chains.
 //!
@@ -22,12 +23,18 @@ pub mod error;
 pub mod events;
 pub mod handle;
 pub mod keystore;
+pub mod permissions;
 pub mod recover;
 pub mod sealer;
 pub mod service;
+pub mod txpool_args;
+mod txpool_journal;
+mod txpool_upkeep;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod txpool_tests;
 
 pub use config::{NodeConfig, SignerKey};
 pub use error::NodeError;

@@ -25,7 +25,7 @@ use chain::{
     clique::prepare::SealerSettings,
     error::ChainError,
     genesis::Genesis,
-    pool::{Pool, PoolConfig, PoolError},
+    pool::{Origin, Pool, PoolError},
 };
 use tokio::sync::Notify;
 
@@ -34,8 +34,11 @@ use crate::{
     error::NodeError,
     events::{Events, PendingTransactions},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
+    permissions::{Guard, PERMISSIONS_FILE},
     recover::Recovery,
     sealer::{Sealer, now_ms},
+    txpool_args::TxPoolArgs,
+    txpool_upkeep::{JournalSettings, Upkeep},
 };
 
 /// Commands that may wait for the writer; a sender of imports waits, a wake-up is dropped as the
@@ -59,6 +62,7 @@ pub struct Node {
     handle: NodeHandle,
     writer: JoinHandle<Result<(), ChainError>>,
     workers: Vec<JoinHandle<()>>,
+    upkeep: Upkeep,
 }
 
 impl Node {
@@ -81,11 +85,16 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
+        let folder = config.datadir.as_ref().map(|folder| folder.join(STORE_FOLDER));
         let mut chain = Blockchain::open(&genesis, storage(config.datadir))?;
         if config.reexecutes {
             chain.reexecute_own_blocks();
         }
-        let shared = Arc::new(share(&chain, signer));
+        let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
+        for flag in config.txpool.raised() {
+            tracing::warn!(flag, "above the default: more memory and time than was measured");
+        }
+        let shared = Arc::new(share(&chain, signer, &config.txpool, guard));
         let settings = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
@@ -109,7 +118,11 @@ impl Node {
             .spawn(write)
             .map_err(NodeError::Thread)?;
         let handle = NodeHandle { shared, commands, recovery };
-        Ok(Self { handle, writer, workers })
+        let path = folder.zip(config.txpool.journal()).map(|(folder, file)| folder.join(file));
+        let rejournal = config.txpool.rejournal();
+        let journal = path.map(|path| JournalSettings { path, rejournal });
+        let upkeep = Upkeep::start(handle.clone(), journal).map_err(NodeError::Thread)?;
+        Ok(Self { handle, writer, workers, upkeep })
     }
 
     /// A door to this node.
@@ -129,10 +142,13 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after two seconds.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { handle, writer, workers } = self;
+        let Self { handle, writer, workers, upkeep } = self;
         let end = move || {
             handle.recovery.stop(workers);
-            stop_writer(&handle.commands, &writer)?;
+            let stopped = stop_writer(&handle.commands, &writer);
+            // after the writer, so that what it mined last is not in the journal
+            upkeep.stop();
+            stopped?;
             writer
                 .join()
                 .map_err(|_| NodeError::Stop("it panicked; see the log"))?
@@ -175,10 +191,12 @@ fn storage(datadir: Option<PathBuf>) -> Storage {
     datadir.map_or(Storage::Memory, |folder| Storage::Dir(folder.join(STORE_FOLDER)))
 }
 
-fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
+fn share(chain: &Blockchain, signer: Option<Address>, txpool: &TxPoolArgs, guard: Guard) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
-    let config = PoolConfig::for_network(spec.zero_base_fee);
-    let pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
+    let config = txpool.pool_config(spec.zero_base_fee);
+    let mut pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
+    let accounts = guard.lists.accounts_allowlist.as_ref();
+    pool.permit(accounts.map(|accounts| accounts.iter().copied().collect()));
     let gas_price_floor = if spec.zero_base_fee { 0 } else { GAS_PRICE_FLOOR };
     Shared {
         reader,
@@ -186,6 +204,7 @@ fn share(chain: &Blockchain, signer: Option<Address>) -> Shared {
         is_work_noted: AtomicBool::new(false),
         ended: Notify::new(),
         events: Events::default(),
+        guard: Mutex::new(guard),
         signer,
         gas_price_floor,
     }
@@ -318,7 +337,8 @@ impl Writer {
             let body = block.block.body().transactions.iter().zip(block.block.senders());
             for (transaction, sender) in body {
                 // Most are in the new branch too, so a refusal is the normal case.
-                if let Ok(added) = pool.add(transaction.clone(), *sender, &view) {
+                let origin = Origin::Elsewhere;
+                if let Ok(added) = pool.add_from(origin, transaction.clone(), *sender, &view) {
                     executable.extend(added.executable);
                 }
             }

@@ -9,7 +9,7 @@ use chain::{block::Transaction, pool::PoolError, reader::ChainReader};
 use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts, error::SubmitError};
 
 /// Longest wait for something that a test expects.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 fn genesis(period_secs: u64) -> Vec<u8> {
     let signer = dev_accounts::keys()[0].address().expect("a valid key");
@@ -27,7 +27,7 @@ fn genesis(period_secs: u64) -> Vec<u8> {
     genesis.to_string().into_bytes()
 }
 
-fn config(period_secs: u64) -> NodeConfig {
+pub(crate) fn config(period_secs: u64) -> NodeConfig {
     let signer = dev_accounts::keys().into_iter().next();
     NodeConfig { signer, ..NodeConfig::new(genesis(period_secs)) }
 }

@@ -28,11 +28,11 @@ use std::{
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, U256};
-use revm::primitives::hardfork::SpecId;
 
 pub use limits::PoolConfig;
 pub use order::{Best, Order};
 pub use ready::Walk;
+pub use revm::primitives::hardfork::SpecId;
 pub use transaction::{Origin, PoolTransaction};
 pub use validate::{AccountState, AccountView, PoolError};
 
@@ -41,6 +41,9 @@ use evict::{Eviction, Scene, Shortage};
 use ready::Ready;
 use sender::{Bounds, Class, Sender};
 use validate::{Waiting, validate_account, validate_transaction};
+
+/// Submissions that are remembered for the journal between two questions.
+const SUBMITTED_COUNT: usize = limits::POOL_COUNT;
 
 /// What the pool must know of the block that comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,8 @@ pub struct Pool {
     gas_cap: u64,
     arrivals: u64,
     now_secs: u64,
+    /// Submitted since the last question; none if nobody asks.
+    submitted: Option<Vec<Arc<PoolTransaction>>>,
 }
 
 impl Pool {
@@ -109,6 +114,7 @@ impl Pool {
             gas_cap: 0,
             arrivals: 0,
             now_secs: 0,
+            submitted: None,
         }
     }
 
@@ -171,6 +177,12 @@ impl Pool {
             }
         };
         evicted.extend(self.trim());
+        if let Some(submitted) = &mut self.submitted
+            && origin == Origin::Here
+            && submitted.len() < SUBMITTED_COUNT
+        {
+            submitted.push(Arc::clone(&new));
+        }
         Ok(Added { transaction: new, executable, replaced, evicted })
     }
 
@@ -291,6 +303,18 @@ impl Pool {
     ) -> (Vec<Arc<PoolTransaction>>, Vec<Arc<PoolTransaction>>) {
         let Some(sender) = self.senders.get(&sender) else { return Default::default() };
         (sender.pending().cloned().collect(), sender.queued().cloned().collect())
+    }
+
+    /// Begins or ends to remember what is submitted, for [`Pool::take_submitted`].
+    pub fn keep_submitted(&mut self, is_kept: bool) {
+        self.submitted = is_kept.then(Vec::new);
+    }
+
+    /// What was submitted to this node since the last question; `None` if it was too much to
+    /// remember or nobody wanted it, so that [`Pool::submitted`] alone tells.
+    pub fn take_submitted(&mut self) -> Option<Vec<Arc<PoolTransaction>>> {
+        let taken = std::mem::take(self.submitted.as_mut()?);
+        (taken.len() < SUBMITTED_COUNT).then_some(taken)
     }
 
     /// What was submitted to this node and waits still, by sender and nonce: the journal's content.

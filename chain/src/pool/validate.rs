@@ -70,9 +70,10 @@ pub enum PoolError {
     InsufficientFundsForAll { balance: U256, queued: U256, cost: U256 },
     #[error(
         "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx \
-         bumped {bump}, overshot {overshot}"
+         bumped {bump}, overshot {}",
+        .queued.wrapping_add(.bump.into_raw()).wrapping_sub(*.balance)
     )]
-    InsufficientFundsForBump { balance: U256, queued: U256, bump: I256, overshot: U256 },
+    InsufficientFundsForBump { balance: U256, queued: U256, bump: I256 },
     #[error("account limit exceeded: pooled {pooled} txs")]
     AccountLimitExceeded { pooled: usize },
     #[error("in-flight transaction limit reached for delegated accounts")]
@@ -237,8 +238,7 @@ pub(super) fn validate_account(
         let needed = queued.saturating_sub(replaced).saturating_add(cost);
         if balance < needed {
             let bump = I256::from_raw(cost.wrapping_sub(replaced));
-            let overshot = needed.saturating_sub(balance);
-            return Err(PoolError::InsufficientFundsForBump { balance, queued, bump, overshot });
+            return Err(PoolError::InsufficientFundsForBump { balance, queued, bump });
         }
         return Ok(());
     }
