@@ -48,8 +48,8 @@ const COMMANDS: usize = 64;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// Arrivals are run together that come within this time, unless a block is due: a wake-up costs as much as a transfer.
 const BUILD_PAUSE: Duration = Duration::from_millis(4);
-/// Time the writer has to end.
-const STOP_TIME: Duration = Duration::from_secs(2);
+/// Time the writer has to end: the block it is at, the flush that runs, and the last one.
+const STOP_TIME: Duration = Duration::from_secs(8);
 /// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
 const GAS_PRICE_FLOOR: u128 = 1_000_000_000;
 /// Folder of the ledger inside the data folder.
@@ -140,14 +140,15 @@ impl Node {
     /// answer reads alone.
     ///
     /// # Errors
-    /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after two seconds.
+    /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after eight seconds.
     pub async fn stop(self) -> Result<(), NodeError> {
         let Self { handle, writer, workers, upkeep } = self;
         let end = move || {
-            handle.recovery.stop(workers);
             let stopped = stop_writer(&handle.commands, &writer);
             // after the writer, so that what it mined last is not in the journal
             upkeep.stop();
+            // last: until here both may have asked for senders
+            handle.recovery.stop(workers);
             stopped?;
             writer
                 .join()
@@ -178,7 +179,7 @@ fn stop_writer(
     while !writer.is_finished() {
         if Instant::now() > deadline {
             return Err(NodeError::Stop(
-                "it is still busy after 2 s; the block log on disk is complete",
+                "it is still busy after 8 s; the block log on disk is complete",
             ));
         }
         is_sent = is_sent || commands.try_send(Command::Stop).is_ok();

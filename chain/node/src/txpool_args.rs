@@ -206,7 +206,7 @@ mod tests {
             "--txpool.globalqueue=20000",
             "--txpool.senderlimit=3",
             "--txpool.lifetime=4h0m1s",
-            "--txpool.journal=/tmp/own.rlp",
+            "--txpool.journal=own.rlp",
             "--txpool.rejournal=90m",
             "--miner.order=fair",
             &locals,
@@ -227,7 +227,7 @@ mod tests {
         };
         assert_eq!(args.pool_config(false), want);
         assert_eq!(args.rejournal(), Duration::from_secs(5_400));
-        assert_eq!(args.journal(), Some(PathBuf::from("/tmp/own.rlp")));
+        assert_eq!(args.journal(), Some(PathBuf::from("own.rlp")));
         assert_eq!(args.raised(), ["--txpool.globalqueue", "--txpool.lifetime"]);
         let none = parse(&["--txpool.nolocals", &locals]).expect("geth's flags");
         assert_eq!(none.journal(), None);
