@@ -16,7 +16,7 @@ use std::{
 };
 
 use chain::block::Transaction;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::runtime::Handle;
 
 use crate::{
     handle::{NodeHandle, Shared},
