@@ -10,13 +10,13 @@
     deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)
 )]
 
-use alloy_consensus::{Eip658Value, TxReceipt as _, proofs, transaction::SignerRecoverable as _};
+use alloy_consensus::{Eip658Value, TxReceipt as _, proofs};
 use alloy_primitives::{Address, B256, Bloom, Log};
 use alloy_rlp::{Buf as _, BufMut, Decodable, Encodable as _};
 
 pub use alloy_consensus::Header;
 
-use crate::error::ChainError;
+use crate::{error::ChainError, sender};
 
 /// A signed transaction as EIP-2718 envelope: legacy, 2930, 1559, 4844 (refused everywhere), 7702.
 pub type Transaction = alloy_consensus::TxEnvelope;
@@ -141,9 +141,8 @@ pub fn recover(block: Block) -> Result<RecoveredBlock, ChainError> {
 
 fn recover_senders(transactions: &[Transaction]) -> Result<Vec<Address>, ChainError> {
     let recover = |(index, transaction): (usize, &Transaction)| {
-        transaction
-            .recover_signer()
-            .map_err(|_| ChainError::InvalidSender { index, hash: *transaction.tx_hash() })
+        sender::recover(transaction)
+            .ok_or_else(|| ChainError::InvalidSender { index, hash: *transaction.tx_hash() })
     };
     transactions.iter().enumerate().map(recover).collect()
 }

@@ -85,12 +85,20 @@ pub struct Blockchain {
     history: Option<u64>,
     /// Why nothing may change any more.
     stopped: Option<String>,
+    /// Own blocks run a second time before they are stored.
+    reexecutes: bool,
 }
 
 impl Blockchain {
     /// The rules of the network.
     pub fn spec(&self) -> &Arc<ChainSpec> {
         &self.shared.spec
+    }
+
+    /// Runs own blocks a second time, as a stranger would, before they are stored: a difference between the build and
+    /// the rules then refuses the block instead of splitting the network. For debugging: it costs what execution costs.
+    pub fn reexecute_own_blocks(&mut self) {
+        self.reexecutes = true;
     }
 
     /// A handle for everybody else.
@@ -138,6 +146,11 @@ impl Blockchain {
         let got = self.verify_sealed(block.sealed_header(), now_ms)?;
         if got != want {
             return Err(ChainError::WrongSigner { want, got });
+        }
+        if self.reexecutes {
+            validate_body(&self.shared.spec, block.header(), block.body())?;
+            let (view, trie) = (self.view(), self.shared.trie.clone());
+            execute_under(view.rules(), &self.shared.spec, &block, got, view.state(), trie)?;
         }
         self.extend(block, got, executed, |store, block_hash| {
             store.journal.record(SealFrame {

@@ -3,7 +3,8 @@
 //! This room knows Clique (EIP-225), the EVM and how to keep what they produce. It never waits, reads a clock, draws a
 //! random number or opens a socket: whoever calls passes the time and the signatures in.
 //!
-//! In reading order: [`spec`] and [`genesis`] say which network this is; [`block`] names the parts of a block;
+//! In reading order: [`spec`] and [`genesis`] say which network this is; [`block`] names the parts of a block,
+//! [`sender`] finds out who signed one;
 //! [`clique`] and [`validate`] decide whether a header may follow its parent; [`executor`] runs a block on revm over
 //! [`state`]; [`fork_choice`] orders heads; [`blockchain`] is the one writer that joins them over [`log`], [`kv`] and
 //! [`store`], all on a [`disk`]; [`reader`] is what everybody else sees; [`pool`] holds what waits for a block;
@@ -23,6 +24,7 @@ pub mod log;
 pub mod pool;
 pub mod reader;
 pub mod replay;
+pub mod sender;
 pub mod spec;
 pub mod state;
 pub mod store;

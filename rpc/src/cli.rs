@@ -51,7 +51,10 @@ pub async fn run_node(
     };
     let printed = print_start(&node, &server, &config);
     if printed.is_ok() {
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = node.ended() => {}
+        }
     }
     server.stop().await;
     node.stop().await?;

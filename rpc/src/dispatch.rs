@@ -99,8 +99,8 @@ const COMMANDS: &[(&str, Command)] = &[
 ];
 
 /// All methods of a listener.
-pub fn methods(context: Context) -> Methods {
-    let mut module = RpcModule::new(context);
+pub fn methods(context: Arc<Context>) -> Methods {
+    let mut module = RpcModule::from_arc(context);
     let once = "no name stands twice in the table";
     for &(name, read) in READS {
         let run = move |params: jsonrpsee::types::Params<'_>, context: &Context, _: &_| {

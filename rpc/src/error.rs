@@ -73,6 +73,13 @@ impl RpcError {
         }
     }
 
+    /// Tells the log what a client is not told.
+    pub fn log_fault(&self) {
+        if let Self::Internal(why) = self {
+            tracing::error!(%why, "a call failed by our fault");
+        }
+    }
+
     /// The error object as it stands in an answer.
     pub fn to_json(&self) -> Value {
         match self {
@@ -87,9 +94,7 @@ impl RpcError {
 
 impl From<RpcError> for ErrorObjectOwned {
     fn from(error: RpcError) -> Self {
-        if let RpcError::Internal(why) = &error {
-            tracing::error!(%why, "a call failed by our fault");
-        }
+        error.log_fault();
         let data = match &error {
             RpcError::Revert(output) => Some(hex::encode_prefixed(output)),
             _ => None,

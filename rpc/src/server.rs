@@ -64,11 +64,13 @@ pub async fn serve(handle: NodeHandle, config: RpcConfig) -> Result<RpcServer, R
     if !local_addr.ip().is_loopback() {
         tracing::warn!(%local_addr, "JSON-RPC is open to other machines: eth net web3 rpc clique");
     }
-    let methods = dispatch::methods(Context::new(handle, &config)?);
+    let context = Arc::new(Context::new(handle, &config)?);
+    let methods = dispatch::methods(Arc::clone(&context));
     let (stop_handle, websockets) = stop_channel();
     let (stop, stopped) = watch::channel(false);
     let frame = Frame {
         gate: config.gate(),
+        context,
         methods,
         stop: stop_handle,
         sockets: sockets(),
@@ -103,6 +105,7 @@ impl RpcServer {
 /// What every request of this listener needs.
 struct Frame {
     gate: Gate,
+    context: Arc<Context>,
     methods: Methods,
     stop: StopHandle,
     sockets: ServerConfig,
@@ -183,16 +186,16 @@ impl Frame {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
-        let json = layer::answer(&self.methods, &body).await.unwrap_or_default();
+        let json = layer::answer(&self.context, &self.methods, &body).await.unwrap_or_default();
         let content_type = HeaderValue::from_static("application/json");
         ([(header::CONTENT_TYPE, content_type)], json).into_response()
     }
 
     /// Hands the socket to jsonrpsee, which keeps it from here on.
     async fn upgrade(&self, request: Request) -> Response {
-        let methods = self.methods.clone();
+        let (context, methods) = (Arc::clone(&self.context), self.methods.clone());
         let wrap = RpcServiceBuilder::new()
-            .layer_fn(move |service| RpcLayer::new(service, methods.clone()));
+            .layer_fn(move |service| RpcLayer::new(service, Arc::clone(&context), methods.clone()));
         let mut service = ServerBuilder::with_config(self.sockets.clone())
             .set_rpc_middleware(wrap)
             .to_service_builder()

@@ -11,7 +11,7 @@ use jsonrpsee::{
     PendingSubscriptionSink, RpcModule, SubscriptionSink, core::RegisterMethodError,
     types::ErrorObjectOwned,
 };
-use node::events::{ChainEvent, PendingTransaction};
+use node::events::{ChainEvent, PendingTransactions};
 use serde_json::{Value, value::to_raw_value};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -136,17 +136,19 @@ async fn follow_heads(
 
 async fn follow_pending(
     pending: PendingSubscriptionSink,
-    mut events: Receiver<PendingTransaction>,
+    mut events: Receiver<PendingTransactions>,
     is_full: bool,
 ) {
     let Ok(sink) = pending.accept().await else { return };
-    while let Some(PendingTransaction(pooled)) = next(&sink, &mut events).await {
-        let value = match is_full {
-            true => render_waiting(&pooled.transaction, pooled.sender),
-            false => data(pooled.hash()),
-        };
-        if !send(&sink, &value).await {
-            return;
+    while let Some(PendingTransactions(batch)) = next(&sink, &mut events).await {
+        for pooled in batch.iter() {
+            let value = match is_full {
+                true => render_waiting(&pooled.transaction, pooled.sender),
+                false => data(pooled.hash()),
+            };
+            if !send(&sink, &value).await {
+                return;
+            }
         }
     }
 }

@@ -60,6 +60,9 @@ pub struct NodeArgs {
     /// Seal blocks with the key in this file: 64 hex digits, or a key file with its password
     #[arg(long, env = "MSNET_SIGNER", value_name = "KEYFILE", conflicts_with = "unlock")]
     pub signer: Option<PathBuf>,
+    /// Run own blocks a second time before they are stored, and stop on a difference
+    #[arg(long = "debug.reexecute", env = "MSNET_DEBUG_REEXECUTE")]
+    pub debug_reexecute: bool,
     /// Accepted for geth's sake: peers are not built yet, so nobody is looked for anyway
     #[arg(long, env = "MSNET_NODISCOVER")]
     pub nodiscover: bool,
@@ -157,6 +160,7 @@ impl NodeArgs {
                 extra_data: self.miner.extra_data,
                 order: self.miner.order,
             },
+            reexecutes: self.debug_reexecute,
             txpool: self.txpool.clone(),
             ..NodeConfig::new(genesis)
         })

@@ -25,6 +25,8 @@ pub struct NodeConfig {
     pub period_override: Option<u64>,
     /// How own blocks look.
     pub miner: MinerConfig,
+    /// Runs own blocks a second time before they are stored, and ends on a difference.
+    pub reexecutes: bool,
     /// What waits for a block, and for how long.
     pub txpool: TxPoolArgs,
     /// What the folder lies on.
@@ -42,6 +44,7 @@ impl NodeConfig {
             signer: None,
             period_override: None,
             miner: MinerConfig::default(),
+            reexecutes: false,
             txpool: TxPoolArgs::default(),
             disk: Arc::new(OsDisk),
             min_free_disk_mib: MIN_FREE_DISK_MIB,

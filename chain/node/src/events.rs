@@ -7,8 +7,8 @@ use tokio::sync::broadcast;
 
 /// Head changes kept for slow listeners: at a block a second more than four minutes.
 pub const HEAD_CAPACITY: usize = 256;
-/// Arrived transactions kept for slow listeners; they hold an `Arc` each.
-pub const PENDING_CAPACITY: usize = 4_096;
+/// Batches of arrived transactions kept for slow listeners; they hold an `Arc` for each.
+pub const PENDING_CAPACITY: usize = 1_024;
 
 /// Something happened to the chain. It is on disk, and readers see it, before it is told.
 #[derive(Debug, Clone)]
@@ -18,15 +18,15 @@ pub enum ChainEvent {
     NewHead(Arc<HeadChange>),
 }
 
-/// A transaction that may enter a block.
+/// Transactions that may enter a block, in the order in which they became executable.
 #[derive(Debug, Clone)]
-pub struct PendingTransaction(pub Arc<PoolTransaction>);
+pub struct PendingTransactions(pub Arc<[Arc<PoolTransaction>]>);
 
 /// Both channels.
 #[derive(Debug, Clone)]
 pub(crate) struct Events {
     heads: broadcast::Sender<ChainEvent>,
-    pending: broadcast::Sender<PendingTransaction>,
+    pending: broadcast::Sender<PendingTransactions>,
 }
 
 impl Default for Events {
@@ -42,7 +42,7 @@ impl Events {
         self.heads.subscribe()
     }
 
-    pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransaction> {
+    pub(crate) fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransactions> {
         self.pending.subscribe()
     }
 
@@ -51,8 +51,8 @@ impl Events {
         let _ = self.heads.send(ChainEvent::NewHead(change));
     }
 
-    /// Tells of a transaction; nobody listening is fine.
-    pub(crate) fn announce_pending(&self, pending: PendingTransaction) {
+    /// Tells of transactions; nobody listening is fine.
+    pub(crate) fn announce_pending(&self, pending: PendingTransactions) {
         let _ = self.pending.send(pending);
     }
 }

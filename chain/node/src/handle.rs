@@ -2,26 +2,30 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
     mpsc::{SyncSender, TrySendError},
 };
 
 use alloy_primitives::{Address, B256};
 use chain::{
-    block::{RecoveredBlock, Transaction},
+    block::{Block, RecoveredBlock, Transaction},
     blockchain::Imported,
     error::ChainError,
     pool::{AccountState, AccountView, Pool, PoolHead, PoolTransaction},
     reader::ChainReader,
 };
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
     disk_watch::{DiskWatch, ReadOnly},
     error::SubmitError,
-    events::{ChainEvent, Events, PendingTransaction},
+    events::{ChainEvent, Events, PendingTransactions},
     permissions::Guard,
-    recover::Recovery,
+    recover::{RecoverCounts, Recovered, Recovery, Stopped},
 };
+
+/// Transactions that enter the pool under one lock: well below a millisecond, so that the builder hardly waits.
+const ADMIT_BATCH: usize = 128;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -40,6 +44,10 @@ pub(crate) struct Shared {
     pub(crate) reader: ChainReader,
     pub(crate) pool: Mutex<Pool>,
     pub(crate) events: Events,
+    /// The writer was woken and has not looked since.
+    pub(crate) is_work_noted: AtomicBool,
+    /// The writer's end.
+    pub(crate) ended: Notify,
     pub(crate) guard: Mutex<Guard>,
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
@@ -74,19 +82,77 @@ impl NodeHandle {
     /// # Errors
     /// [`SubmitError`] with the first rule of the pool that broke.
     pub async fn submit(&self, transaction: Transaction) -> Result<B256, SubmitError> {
-        self.shared.disk.check()?;
-        let (transaction, sender) = self.recovery.sender(Arc::new(transaction)).await?;
-        let view = HeadAccounts::new(&self.shared.reader)?;
-        let added = self.shared.pool().add(Transaction::clone(&transaction), sender, &view)?;
-        let hash = added.transaction.hash();
-        tracing::debug!(%hash, executable = added.executable.len(), "transaction entered the pool");
-        for pooled in &added.executable {
-            self.shared.events.announce_pending(PendingTransaction(Arc::clone(pooled)));
+        let mut verdicts = self.submit_many(vec![transaction]).await;
+        verdicts.pop().unwrap_or(Err(SubmitError::Stopped))
+    }
+
+    /// [Submits](Self::submit) transactions in their order, as one batch: a verdict for each, the same as if each came
+    /// alone.
+    pub async fn submit_many(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> Vec<Result<B256, SubmitError>> {
+        let count = transactions.len();
+        if let Err(read_only) = self.shared.disk.check() {
+            return (0..count).map(|_| Err(read_only.into())).collect();
         }
-        if !added.executable.is_empty() {
+        match self.recovery.recover(transactions).await {
+            Ok(recovered) => self.admit(recovered),
+            Err(Stopped) => (0..count).map(|_| Err(SubmitError::Stopped)).collect(),
+        }
+    }
+
+    fn admit(&self, recovered: Vec<Recovered>) -> Vec<Result<B256, SubmitError>> {
+        let mut verdicts = Vec::with_capacity(recovered.len());
+        let (mut recovered, mut executable) = (recovered.into_iter(), Vec::new());
+        while !recovered.as_slice().is_empty() {
+            let mut pool = self.shared.pool();
+            // Under the lock, so that the accounts are never older than the head that the pool knows.
+            let view = HeadAccounts::new(&self.shared.reader);
+            for (transaction, sender) in recovered.by_ref().take(ADMIT_BATCH) {
+                let Some(sender) = sender else {
+                    verdicts.push(Err(SubmitError::InvalidSender));
+                    continue;
+                };
+                verdicts.push(match pool.add(transaction, sender, &view) {
+                    Ok(added) => {
+                        executable.extend(added.executable);
+                        Ok(added.transaction.hash())
+                    }
+                    Err(error) => Err(error.into()),
+                });
+            }
+        }
+        if !executable.is_empty() {
+            tracing::debug!(executable = executable.len(), "transactions entered the pool");
+            self.shared.events.announce_pending(PendingTransactions(executable.into()));
             self.wake_sealer();
         }
-        Ok(hash)
+        verdicts
+    }
+
+    /// Finds out who signed the transactions of a block, as far as that is not known already.
+    ///
+    /// # Errors
+    /// [`ChainError::InvalidSender`] names the first transaction whose signature does not recover;
+    /// [`SubmitError::Stopped`] if the node ends first.
+    pub async fn recover(&self, block: Block) -> Result<RecoveredBlock, SubmitError> {
+        let Block { header, mut body } = block;
+        let transactions = std::mem::take(&mut body.transactions);
+        let recovered =
+            self.recovery.recover(transactions).await.map_err(|Stopped| SubmitError::Stopped)?;
+        let mut senders = Vec::with_capacity(recovered.len());
+        for (index, (transaction, sender)) in recovered.into_iter().enumerate() {
+            let hash = *transaction.tx_hash();
+            senders.push(sender.ok_or(ChainError::InvalidSender { index, hash })?);
+            body.transactions.push(transaction);
+        }
+        Ok(RecoveredBlock::new_unhashed(Block { header, body }, senders))
+    }
+
+    /// What the recovery of senders has done since the start.
+    pub fn recover_counts(&self) -> RecoverCounts {
+        self.recovery.counts()
     }
 
     /// Hands a foreign block to the writer and waits for its verdict.
@@ -102,9 +168,11 @@ impl NodeHandle {
         Ok(verdict.await.map_err(|_| SubmitError::Stopped)??)
     }
 
-    /// A full queue of commands wakes the writer as well.
+    /// Once until the writer looks; a full queue of commands wakes it as well.
     fn wake_sealer(&self) {
-        if let Err(TrySendError::Disconnected(_)) = self.commands.try_send(Command::Work) {
+        if !self.shared.is_work_noted.swap(true, Ordering::AcqRel)
+            && let Err(TrySendError::Disconnected(_)) = self.commands.try_send(Command::Work)
+        {
             tracing::debug!("the writer has ended");
         }
     }
@@ -116,7 +184,7 @@ impl NodeHandle {
     }
 
     /// Executable transactions from now on.
-    pub fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransaction> {
+    pub fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransactions> {
         self.shared.events.subscribe_pending()
     }
 
@@ -189,8 +257,8 @@ impl NodeHandle {
 pub(crate) struct HeadAccounts(chain::reader::StateAt);
 
 impl HeadAccounts {
-    pub(crate) fn new(reader: &ChainReader) -> Result<Self, ChainError> {
-        Ok(Self(reader.head_state()))
+    pub(crate) fn new(reader: &ChainReader) -> Self {
+        Self(reader.head_state())
     }
 }
 

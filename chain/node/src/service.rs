@@ -1,7 +1,7 @@
 //! [`Node`]: start order, the writer's thread, stop order.
 //!
 //! One thread named `writer` owns the ledger. It takes commands from a bounded queue and, between
-//! them, seals when a block is due. Nothing is told before it is on disk and readers see it:
+//! them, runs what arrives in its open block and seals it when it is due. Nothing is told before it is on disk and readers see it:
 //! ledger, then pool, then [`ChainEvent`]s.
 //!
 //! [`ChainEvent`]: crate::events::ChainEvent
@@ -11,6 +11,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -27,12 +28,13 @@ use chain::{
     genesis::Genesis,
     pool::{Origin, Pool, PoolError},
 };
+use tokio::sync::Notify;
 
 use crate::{
     config::{MinerConfig, NodeConfig},
     disk_watch::DiskWatch,
     error::NodeError,
-    events::{Events, PendingTransaction},
+    events::{Events, PendingTransactions},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
     network,
     permissions::{Guard, PERMISSIONS_FILE},
@@ -47,6 +49,8 @@ use crate::{
 const COMMANDS: usize = 64;
 /// Longest sleep of the writer, so that a clock that was set does not stop the chain.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// Arrivals are run together that come within this time, unless a block is due: a wake-up costs as much as a transfer.
+const BUILD_PAUSE: Duration = Duration::from_millis(4);
 /// Time the writer has to end: the block it is at, the flush that runs, and the last one.
 const STOP_TIME: Duration = Duration::from_secs(8);
 /// Least tip suggested where gas has a price: 1 gwei (`--miner.gasprice`).
@@ -60,6 +64,7 @@ pub(crate) const STORE_FOLDER: &str = "msnet";
 pub struct Node {
     handle: NodeHandle,
     writer: JoinHandle<Result<(), ChainError>>,
+    workers: Vec<JoinHandle<()>>,
     upkeep: Upkeep,
 }
 
@@ -86,8 +91,11 @@ impl Node {
         let datadir = config.datadir.clone();
         let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
-        let chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        let mut chain = Blockchain::open(&genesis, storage(place.clone()))?;
         let disk = DiskWatch::new(place, config.min_free_disk_mib);
+        if config.reexecutes {
+            chain.reexecute_own_blocks();
+        }
         if let Some(datadir) = &datadir {
             network::remember(datadir, &config.genesis)?;
         }
@@ -96,32 +104,45 @@ impl Node {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
         }
         let shared = Arc::new(share(&chain, signer, &config.txpool, &config.miner, guard, disk));
-        let sealer = config.signer.zip(signer).map(|(key, signer)| {
+        let settings = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
                 gas_limit_target: config.miner.gas_limit.unwrap_or(genesis.header.gas_limit),
                 vanity: config.miner.vanity(),
                 proposals: std::collections::BTreeMap::new(),
             };
-            Sealer::new(key, settings)
+            (key, settings)
         });
         let (commands, inbox) = sync_channel(COMMANDS);
-        let writer = Writer { chain, sealer, shared: Arc::clone(&shared), inbox };
+        let (recovery, workers) = Recovery::start().map_err(NodeError::Thread)?;
+        let to_write = Arc::clone(&shared);
+        // The open block stays on its thread: the EVM shares its memory without locks.
+        let write = move || {
+            let _told = EndTold(Arc::clone(&to_write));
+            let sealer = settings.map(|(key, settings)| Sealer::new(key, settings));
+            Writer { chain, sealer, shared: to_write, inbox, built: Instant::now() }.run()
+        };
         let writer = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(write)
             .map_err(NodeError::Thread)?;
-        let handle = NodeHandle { shared, commands, recovery: Recovery::default() };
+        let handle = NodeHandle { shared, commands, recovery };
         let path = folder.zip(config.txpool.journal()).map(|(folder, file)| folder.join(file));
         let rejournal = config.txpool.rejournal();
         let journal = path.map(|path| JournalSettings { path, rejournal });
         let upkeep = Upkeep::start(handle.clone(), journal).map_err(NodeError::Thread)?;
-        Ok(Self { handle, writer, upkeep })
+        Ok(Self { handle, writer, workers, upkeep })
     }
 
     /// A door to this node.
     pub fn handle(&self) -> NodeHandle {
         self.handle.clone()
+    }
+
+    /// Done when the writer has ended by itself, which it does on a fault that it must not seal over;
+    /// [`Node::stop`] says which. For one waiter.
+    pub async fn ended(&self) {
+        self.handle.shared.ended.notified().await;
     }
 
     /// Ends the writer after the block it is at, and flushes the ledger. Handles that live on
@@ -130,11 +151,13 @@ impl Node {
     /// # Errors
     /// [`NodeError::Chain`] if the last flush failed; [`NodeError::Stop`] if the writer is not done after eight seconds.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { handle, writer, upkeep } = self;
+        let Self { handle, writer, workers, upkeep } = self;
         let end = move || {
             let stopped = stop_writer(&handle.commands, &writer);
             // after the writer, so that what it mined last is not in the journal
             upkeep.stop();
+            // last: until here both may have asked for senders
+            handle.recovery.stop(workers);
             stopped?;
             writer
                 .join()
@@ -142,6 +165,15 @@ impl Node {
                 .map_err(NodeError::from)
         };
         tokio::task::spawn_blocking(end).await.map_err(|_| NodeError::Stop("its join panicked"))?
+    }
+}
+
+/// Tells those who wait for it that the writer has ended, however it did.
+struct EndTold(Arc<Shared>);
+
+impl Drop for EndTold {
+    fn drop(&mut self) {
+        self.0.ended.notify_one();
     }
 }
 
@@ -189,6 +221,8 @@ fn share(
     Shared {
         reader,
         pool: Mutex::new(pool),
+        is_work_noted: AtomicBool::new(false),
+        ended: Notify::new(),
         events: Events::default(),
         guard: Mutex::new(guard),
         signer,
@@ -203,12 +237,14 @@ struct Writer {
     sealer: Option<Sealer>,
     shared: Arc<Shared>,
     inbox: Receiver<Command>,
+    /// When the open block was looked after last.
+    built: Instant,
 }
 
 impl Writer {
     fn run(mut self) -> Result<(), ChainError> {
         loop {
-            let sleep = self.time_to_next_block();
+            let sleep = self.build_and_seal()?;
             match self.inbox.recv_timeout(sleep) {
                 Ok(Command::Work) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Command::Import(block, reply)) => {
@@ -218,7 +254,6 @@ impl Writer {
                 }
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.seal_if_due();
             if let Err(error) = self.chain.flush_if_due(now_ms()) {
                 tracing::error!(%error, "the tables do not follow the chain: no block is taken until they do");
             }
@@ -226,31 +261,56 @@ impl Writer {
         self.chain.close()
     }
 
-    fn time_to_next_block(&mut self) -> Duration {
-        let Some(sealer) = &mut self.sealer else { return LONGEST_SLEEP };
+    /// Runs what has arrived, seals if it is time, and says how long there is nothing to do.
+    ///
+    /// # Errors
+    /// An own block did something else when it ran a second time; nothing of it is stored.
+    fn build_and_seal(&mut self) -> Result<Duration, ChainError> {
+        let Some(sealer) = &mut self.sealer else { return Ok(LONGEST_SLEEP) };
         if self.shared.disk.check().is_err() {
-            return LONGEST_SLEEP;
+            return Ok(LONGEST_SLEEP);
         }
         let now = now_ms();
-        match sealer.due_ms(&self.shared, now) {
-            Ok(Some(due)) => Duration::from_millis(due.saturating_sub(now)).min(LONGEST_SLEEP),
-            Ok(None) => LONGEST_SLEEP,
+        let slot = match sealer.slot(&self.shared, now) {
+            Ok(Some(slot)) => slot,
+            Ok(None) => {
+                self.shared.is_work_noted.store(false, Ordering::Release);
+                return Ok(LONGEST_SLEEP);
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot tell when to seal");
-                LONGEST_SLEEP
+                return Ok(LONGEST_SLEEP);
             }
+        };
+        if slot.opens_ms > now {
+            return Ok(Duration::from_millis(slot.opens_ms - now).min(LONGEST_SLEEP));
         }
+        let left = Duration::from_millis(slot.due_ms.saturating_sub(now));
+        let rest = BUILD_PAUSE.saturating_sub(self.built.elapsed()).min(left);
+        if !rest.is_zero() {
+            return Ok(rest);
+        }
+        let is_more = match sealer.build(&self.chain, &self.shared, slot, now) {
+            Ok(is_more) => is_more,
+            Err(error) => {
+                self.shared.disk.note(&error);
+                tracing::error!(%error, "cannot build a block");
+                return Ok(LONGEST_SLEEP);
+            }
+        };
+        self.built = Instant::now();
+        if is_more {
+            return Ok(Duration::ZERO);
+        }
+        if left.is_zero() {
+            self.seal()?;
+            return Ok(Duration::ZERO);
+        }
+        Ok(left.min(LONGEST_SLEEP))
     }
 
-    fn seal_if_due(&mut self) {
-        let Some(sealer) = &mut self.sealer else { return };
-        if self.shared.disk.check().is_err() {
-            return;
-        }
-        let now = now_ms();
-        if !matches!(sealer.due_ms(&self.shared, now), Ok(Some(due)) if due <= now) {
-            return;
-        }
+    fn seal(&mut self) -> Result<(), ChainError> {
+        let Some(sealer) = &mut self.sealer else { return Ok(()) };
         let started = Instant::now();
         match sealer.seal(&mut self.chain, &self.shared) {
             Ok(Some(change)) => {
@@ -263,11 +323,16 @@ impl Writer {
             Err(error @ ChainError::AlreadySealed { .. }) => {
                 tracing::warn!(%error, "waiting for another signer's block");
             }
+            Err(error @ ChainError::Execution(_)) => {
+                tracing::error!(%error, "an own block does not do what it says; the writer ends");
+                return Err(error);
+            }
             Err(error) => {
                 self.shared.disk.note(&error);
                 tracing::error!(%error, "cannot seal a block");
             }
         }
+        Ok(())
     }
 
     fn import(&mut self, block: RecoveredBlock) -> Result<Imported, ChainError> {
@@ -293,7 +358,7 @@ impl Writer {
 
     /// Drops what was mined, brings back what left the chain.
     fn refresh_pool(&self, change: &HeadChange) -> Result<(), PoolError> {
-        let view = HeadAccounts::new(&self.shared.reader)?;
+        let view = HeadAccounts::new(&self.shared.reader);
         let head = pool_head(&self.shared.reader, now_ms() / 1_000);
         let mut pool = self.shared.pool();
         let mut executable = pool.on_new_head(head, senders(change), &view)?;
@@ -308,8 +373,8 @@ impl Writer {
             }
         }
         drop(pool);
-        for pooled in executable {
-            self.shared.events.announce_pending(PendingTransaction(pooled));
+        if !executable.is_empty() {
+            self.shared.events.announce_pending(PendingTransactions(executable.into()));
         }
         Ok(())
     }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use alloy_consensus::{SignableTransaction as _, TxLegacy};
-use alloy_primitives::{Signature, U256, hex};
-use chain::{block::Transaction, disk::SimDisk, reader::ChainReader};
+use alloy_primitives::{Address, Signature, TxKind, U256, hex};
+use chain::{block::Transaction, disk::SimDisk, pool::PoolError, reader::ChainReader};
 
-use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts};
+use crate::{ChainEvent, Node, NodeConfig, NodeError, SignerKey, dev_accounts, error::SubmitError};
 
 /// Longest wait for something that a test expects.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,7 +103,7 @@ async fn a_full_disk_makes_it_read_only_for_a_while() {
     let reason = handle.read_only().expect("20 MiB are fewer than 50").to_string();
     assert!(reason.starts_with("read-only: ") && reason.ends_with(" MiB free, needs 50 MiB"));
     let stood = handle.reader().head().number();
-    let refused = handle.submit(transfer()).await.expect_err("nothing enters the pool");
+    let refused = handle.submit(transfer(0, 1)).await.expect_err("nothing enters the pool");
     assert!(refused.to_string().starts_with("read-only: "), "{refused}");
     let block = handle.reader().block_by_number(stood).expect("reads go on").expect("the head");
     let again = handle.import(block.block.clone()).await.expect_err("nothing is imported");
@@ -115,7 +115,7 @@ async fn a_full_disk_makes_it_read_only_for_a_while() {
     disk.set_capacity(1_000 * MIB);
     wait_for(handle.reader(), stood + 1).await;
     assert!(freed.elapsed() >= Duration::from_secs(10), "{:?}", freed.elapsed());
-    handle.submit(transfer()).await.expect("the pool takes transactions again");
+    handle.submit(transfer(0, 1)).await.expect("the pool takes transactions again");
     node.stop().await.expect("the node stops");
 }
 
@@ -149,23 +149,6 @@ async fn a_disk_that_refuses_a_write_stops_nothing_for_good() {
     node.stop().await.expect("the node stops");
 }
 
-/// One wei from the signer to itself.
-fn transfer() -> Transaction {
-    let key = &dev_accounts::keys()[0];
-    let to = key.address().expect("a valid key");
-    let tx = TxLegacy {
-        chain_id: Some(1337),
-        gas_price: 100_000_000_000,
-        gas_limit: 21_000,
-        to: to.into(),
-        value: U256::ONE,
-        ..TxLegacy::default()
-    };
-    let bytes = key.sign(tx.signature_hash()).expect("a valid key");
-    let signature = Signature::from_bytes_and_parity(&bytes[..64], bytes[64] == 1);
-    tx.into_signed(signature).into()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_starts_say_why() {
     let not_json = Node::start(NodeConfig::new(b"{".to_vec())).await.expect_err("no genesis");
@@ -173,4 +156,72 @@ async fn bad_starts_say_why() {
     let no_key = NodeConfig { signer: Some(SignerKey::new([0; 32])), ..config(1) };
     let no_key = Node::start(no_key).await.expect_err("zero is no key");
     assert!(matches!(no_key, NodeError::InvalidKey), "{no_key}");
+}
+
+fn transfer(nonce: u64, value: u64) -> Transaction {
+    let transaction = TxLegacy {
+        chain_id: Some(1337),
+        nonce,
+        gas_price: 2_000_000_000,
+        gas_limit: 21_000,
+        to: TxKind::Call(Address::repeat_byte(9)),
+        value: U256::from(value),
+        ..TxLegacy::default()
+    };
+    let bytes = dev_accounts::keys()[0].sign(transaction.signature_hash()).expect("a valid key");
+    let (r, s) = (U256::from_be_slice(&bytes[..32]), U256::from_be_slice(&bytes[32..64]));
+    transaction.into_signed(Signature::new(r, s, bytes[64] == 1)).into()
+}
+
+/// Includes a block that is run a second time, a dear one that never runs, and one that another node then knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_arrives_is_run_once_and_recovered_once() {
+    for period_secs in [0, 1] {
+        let config = NodeConfig { reexecutes: true, ..config(period_secs) };
+        let node = Node::start(config.clone()).await.expect("the node starts");
+        let handle = node.handle();
+        let mut events = handle.subscribe();
+        let mut batch: Vec<Transaction> = (0..300).map(|nonce| transfer(nonce, nonce)).collect();
+        batch.push(transfer(0, 0));
+        let verdicts = handle.submit_many(batch.clone()).await;
+        assert!(verdicts[..300].iter().all(Result::is_ok), "{verdicts:?}");
+        let again = &verdicts[300];
+        assert!(
+            matches!(
+                again,
+                Err(SubmitError::Pool(PoolError::AlreadyKnown | PoolError::NonceTooLow { .. }))
+            ),
+            "{again:?}"
+        );
+        let mut blocks = Vec::new();
+        while blocks
+            .iter()
+            .map(|block: &chain::block::RecoveredBlock| block.senders().len())
+            .sum::<usize>()
+            < 300
+        {
+            let event = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time");
+            let ChainEvent::NewHead(change) = event.expect("the node runs");
+            blocks.extend(change.added.iter().map(|executed| executed.block.clone()));
+        }
+        let mined = blocks.iter().flat_map(|block| &block.body().transactions);
+        assert!(mined.eq(&batch[..300]), "in the order of their nonces");
+        assert_eq!(handle.pool_status(), (0, 0));
+
+        let follower = NodeConfig { signer: None, ..config };
+        let follower = Node::start(follower).await.expect("a second node starts");
+        follower.handle().submit_many(batch[..100].to_vec()).await;
+        for block in blocks {
+            let recovered = handle.recover(block.clone_block()).await.expect("known senders");
+            assert_eq!(recovered, block);
+            let block = follower.handle().recover(block.clone_block()).await.expect("signed");
+            follower.handle().import(block).await.expect("a valid block");
+        }
+        for counts in [handle.recover_counts(), follower.handle().recover_counts()] {
+            assert_eq!((counts.recovered_total, counts.recover_repeated_total), (300, 0));
+        }
+        assert_eq!(follower.handle().pool_status(), (0, 0));
+        follower.stop().await.expect("the node stops");
+        node.stop().await.expect("the node stops");
+    }
 }

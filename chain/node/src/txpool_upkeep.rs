@@ -16,7 +16,7 @@ use std::{
 };
 
 use chain::block::Transaction;
-use tokio::{runtime::Handle, task::JoinSet};
+use tokio::runtime::Handle;
 
 use crate::{
     handle::{NodeHandle, Shared},
@@ -179,10 +179,6 @@ impl Keeper {
 /// Submits transactions again; returns how many the pool took. Refusals are the normal case: most
 /// were mined before the restart.
 async fn readmit(handle: &NodeHandle, batch: Vec<Transaction>) -> usize {
-    let mut tasks = JoinSet::new();
-    for transaction in batch {
-        let handle = handle.clone();
-        tasks.spawn(async move { handle.submit(transaction).await.is_ok() });
-    }
-    tasks.join_all().await.into_iter().filter(|&is_admitted| is_admitted).count()
+    let verdicts = handle.submit_many(batch).await;
+    verdicts.iter().filter(|verdict| verdict.is_ok()).count()
 }

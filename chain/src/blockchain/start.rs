@@ -91,6 +91,7 @@ impl Blockchain {
             head_key: genesis_key,
             history: None,
             stopped: None,
+            reexecutes: false,
         };
         let head = chain.view().head().clone();
         let sealed = head.block.sealed_header();

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256, Bloom};
 use alloy_rlp::Encodable as _;
 
 use crate::{
@@ -60,20 +60,16 @@ impl OpenBlock {
     /// # Errors
     /// [`ExecError::Skip`] if its gas or its bytes do not fit any more, [`ExecError::Invalid`] with geth's text if it
     /// cannot run on this state, [`ExecError::Store`] if the store fails.
-    pub fn push(
-        &mut self,
-        transaction: &Transaction,
-        sender: Address,
-    ) -> Result<Receipt, ExecError> {
+    pub fn push(&mut self, transaction: &Transaction, sender: Address) -> Result<(), ExecError> {
         let bytes = transaction.length();
         if self.rlp_bytes + bytes > MAX_BLOCK_RLP_BYTES - RESERVED_RLP_BYTES {
             return Err(ExecError::Skip("block RLP-encoded size exceeds maximum".to_owned()));
         }
-        let receipt = self.executor.transact(transaction, sender)?.clone();
+        self.executor.transact(transaction, sender)?;
         self.rlp_bytes += bytes;
         self.transactions.push(transaction.clone());
         self.senders.push(sender);
-        Ok(receipt)
+        Ok(())
     }
 
     /// What the transactions since the last part changed; [`Part::apply`] brings it to the trie, on this thread or beside
@@ -105,15 +101,40 @@ impl OpenBlock {
     /// # Errors
     /// What the store says if it fails.
     pub fn close(self) -> Result<BuiltBlock, ChainError> {
-        let Self { executor, mut header, signer, transactions, senders, .. } = self;
-        let executed = executor.finish()?;
+        let Self { mut executor, mut header, signer, transactions, senders, .. } = self;
+        let receipts = executor.take_receipts();
+        // What the body and the receipts hash to needs no state, so that another core can find it out meanwhile.
+        let (executed, roots) = std::thread::scope(|scope| {
+            let roots = scope.spawn(|| BodyRoots::of(&transactions, &receipts));
+            (executor.finish(), roots.join())
+        });
+        let mut executed = executed?;
+        let roots = roots.unwrap_or_else(|_| BodyRoots::of(&transactions, &receipts));
+        executed.receipts = receipts;
         header.ommers_hash = EMPTY_OMMER_ROOT_HASH;
-        header.transactions_root = transactions_root(&transactions);
-        header.receipts_root = receipts_root(&executed.receipts);
-        header.logs_bloom = logs_bloom(&executed.receipts);
+        header.transactions_root = roots.transactions;
+        header.receipts_root = roots.receipts;
+        header.logs_bloom = roots.bloom;
         header.gas_used = executed.gas_used;
         header.state_root = executed.state_root;
         Ok(BuiltBlock { header, signer, transactions, senders, executed })
+    }
+}
+
+/// What a header says about the body and what it left behind.
+struct BodyRoots {
+    transactions: B256,
+    receipts: B256,
+    bloom: Bloom,
+}
+
+impl BodyRoots {
+    fn of(transactions: &[Transaction], receipts: &[Receipt]) -> Self {
+        Self {
+            transactions: transactions_root(transactions),
+            receipts: receipts_root(receipts),
+            bloom: logs_bloom(receipts),
+        }
     }
 }
 

@@ -255,6 +255,11 @@ impl BlockExecutor {
         Ok(self.receipts.last().expect("pushed the line before"))
     }
 
+    /// Takes the receipts out, which [`Self::finish`] then lacks: it needs them for nothing.
+    pub(crate) fn take_receipts(&mut self) -> Vec<Receipt> {
+        std::mem::take(&mut self.receipts)
+    }
+
     /// What the transactions since the last part changed. Applying it beside the next transactions leaves little for
     /// [`Self::finish`].
     ///

@@ -12,7 +12,7 @@ use std::{
 
 use alloy_primitives::B256;
 use chain::{blockchain::ExecutedBlock, reader::ChainReader};
-use node::handle::NodeHandle;
+use node::{events::PendingTransactions, handle::NodeHandle};
 use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -93,9 +93,12 @@ impl Filters {
                 let received = pending.recv().await;
                 let Some(arrivals) = weak.upgrade() else { break };
                 match received {
-                    Ok(transaction) => lock(&arrivals).push(transaction.0.hash()),
+                    Ok(PendingTransactions(batch)) => {
+                        let mut arrivals = lock(&arrivals);
+                        batch.iter().for_each(|pooled| arrivals.push(pooled.hash()));
+                    }
                     Err(RecvError::Lagged(missed)) => {
-                        tracing::debug!(missed, "pending filters missed arrivals");
+                        tracing::debug!(missed, "pending filters missed batches of arrivals");
                     }
                     Err(RecvError::Closed) => break,
                 }

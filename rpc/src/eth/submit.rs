@@ -8,7 +8,7 @@ use alloy_consensus::{
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use chain::block::Transaction;
-use node::SignerKey;
+use node::{SignerKey, error::SubmitError};
 use serde_json::Value;
 
 use crate::{
@@ -36,6 +36,34 @@ const BLOBS_REFUSED: &str =
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw,): (Bytes,) = args.read()?;
     submit(&context, decode(&raw)?).await
+}
+
+/// `eth_sendRawTransaction` many times over, from the raw `params` of each call: they enter the pool as one batch, in
+/// their order, and each is answered as if it came alone.
+pub async fn send_raw_many(context: &Context, calls: &[Option<&str>]) -> Vec<RpcResult> {
+    let read = |params: &Option<&str>| -> Result<Transaction, RpcError> {
+        let (raw,): (Bytes,) = Args::parse(*params)?.read()?;
+        let transaction = decode(&raw)?;
+        validate(context, &transaction)?;
+        Ok(transaction)
+    };
+    let mut transactions = Vec::with_capacity(calls.len());
+    let mut answers = Vec::with_capacity(calls.len());
+    for call in calls {
+        answers.push(match read(call) {
+            Ok(transaction) => {
+                transactions.push(transaction);
+                Ok(Value::Null)
+            }
+            Err(error) => Err(error),
+        });
+    }
+    let mut verdicts = context.node.submit_many(transactions).await.into_iter();
+    for answer in answers.iter_mut().filter(|answer| answer.is_ok()) {
+        let verdict = verdicts.next().unwrap_or(Err(SubmitError::Stopped));
+        *answer = verdict.map(data).map_err(RpcError::from);
+    }
+    answers
 }
 
 /// Reads exactly one EIP-2718 envelope.
@@ -71,6 +99,12 @@ fn rlp_flaw(raw: &[u8]) -> &'static str {
 }
 
 async fn submit(context: &Context, transaction: Transaction) -> RpcResult {
+    validate(context, &transaction)?;
+    Ok(data(context.node.submit(transaction).await?))
+}
+
+/// What this listener refuses although the pool would take it.
+fn validate(context: &Context, transaction: &Transaction) -> Result<(), RpcError> {
     let fee = transaction.max_fee_per_gas().saturating_mul(transaction.gas_limit().into());
     if fee > FEE_CAP {
         let ether =
@@ -87,7 +121,7 @@ async fn submit(context: &Context, transaction: Transaction) -> RpcResult {
         Some(id) if id != context.spec().chain_id => {
             Err(RpcError::Server("invalid sender".to_owned()))
         }
-        Some(_) => Ok(data(context.node.submit(transaction).await?)),
+        Some(_) => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 mod client;
 mod http;
 mod reorg;
+mod submit;
 mod websocket;
 
 use std::time::{Duration, Instant};
