@@ -93,6 +93,9 @@ impl Node {
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
         let mut chain = Blockchain::open(&genesis, storage(place.clone()))?;
         let disk = DiskWatch::new(place, config.min_free_disk_mib);
+        if config.reexecutes {
+            chain.reexecute_own_blocks();
+        }
         if let Some(datadir) = &datadir {
             network::remember(datadir, &config.genesis)?;
         }
@@ -293,6 +296,7 @@ impl Writer {
         let is_more = match sealer.build(&self.chain, &self.shared, slot, now) {
             Ok(is_more) => is_more,
             Err(error) => {
+                self.shared.disk.note(&error);
                 tracing::error!(%error, "cannot build a block");
                 return Ok(LONGEST_SLEEP);
             }
