@@ -99,9 +99,6 @@ impl Node {
         if let Some(datadir) = &datadir {
             network::remember(datadir, &config.genesis)?;
         }
-        if config.reexecutes {
-            chain.reexecute_own_blocks();
-        }
         let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
         for flag in config.txpool.raised() {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
