@@ -171,7 +171,7 @@ impl Blockchain {
     pub fn import(&mut self, block: RecoveredBlock, now_ms: u64) -> Result<Imported, ChainError> {
         let hash = block.hash();
         if self.is_known(hash)? {
-            return Ok(Imported::Known);
+            return self.import_known(hash);
         }
         self.check_can_change()?;
         self.check_not_bad(hash, block.header().parent_hash)?;
@@ -386,12 +386,8 @@ impl Blockchain {
         view.put_aside(hash, found.known());
         self.tree.insert(hash, found);
         self.shared.publish(view);
-        let key = self.key_of(&header, total_difficulty, signer)?;
         let old = self.view();
-        let stays = !old.rules().prefers(&key, &header, &self.head_key);
-        #[cfg(test)]
-        let stays = self.planted_tie(&key).unwrap_or(stays);
-        if stays {
+        if !self.is_better(&header, total_difficulty, signer)? {
             if old.rules().runs_side_blocks() {
                 self.adopt(hash)?;
                 self.adopt(old.head().hash())?;
@@ -406,6 +402,41 @@ impl Blockchain {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// A block that is stored already. If the disk failed when it came, it may be better than the head and wait to be run.
+    fn import_known(&mut self, hash: B256) -> Result<Imported, ChainError> {
+        let waiting = self.tree.get(&hash).filter(|found| found.recent().is_none());
+        let Some((header, row, signer)) =
+            waiting.map(|found| (found.block().clone_sealed_header(), found.row, found.signer))
+        else {
+            return Ok(Imported::Known);
+        };
+        if self.check_not_bad(hash, header.parent_hash).is_err()
+            || !self.is_better(&header, row.total_difficulty, signer)?
+        {
+            return Ok(Imported::Known);
+        }
+        self.check_can_change()?;
+        match self.adopt(hash) {
+            Ok(change) => Ok(Imported::Head(change)),
+            Err(ChainError::HistoryPruned { .. }) => Ok(Imported::Known),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// True if this block is to be head in place of the present one.
+    fn is_better(
+        &self,
+        header: &SealedHeader,
+        total_difficulty: U256,
+        signer: Address,
+    ) -> Result<bool, ChainError> {
+        let key = self.key_of(header, total_difficulty, signer)?;
+        let stays = !self.view().rules().prefers(&key, header, &self.head_key);
+        #[cfg(test)]
+        let stays = self.planted_tie(&key).unwrap_or(stays);
+        Ok(!stays)
     }
 
     /// What a planted bug says of a head of equal total difficulty: true to stay.
