@@ -1,8 +1,11 @@
 //! [`NodeHandle`]: the door everybody else holds. Reads are cheap and never wait for the writer.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    mpsc::{SyncSender, TrySendError},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{SyncSender, TrySendError},
+    },
 };
 
 use alloy_primitives::{Address, B256};
@@ -17,9 +20,10 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::{
     disk_watch::{DiskWatch, ReadOnly},
-    error::SubmitError,
+    error::{ProposalError, SubmitError},
     events::{ChainEvent, Events, PendingTransaction},
     permissions::Guard,
+    proposals::Proposals,
     recover::Recovery,
 };
 
@@ -44,9 +48,15 @@ pub(crate) struct Shared {
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
     pub(crate) disk: DiskWatch,
+    pub(crate) proposals: Mutex<Proposals>,
 }
 
 impl Shared {
+    /// The proposals; a panic elsewhere leaves them as they were on disk.
+    pub(crate) fn proposals(&self) -> MutexGuard<'_, Proposals> {
+        self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The pool. A panic elsewhere cannot leave it half changed in a way that matters: at worst a
     /// transaction is lost.
     pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -113,6 +123,29 @@ impl NodeHandle {
     /// told so.
     pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
         self.shared.events.subscribe()
+    }
+
+    /// Votes for an account to become a signer (`true`) or to be one no more, in each own block from now on until the set
+    /// is so. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`ProposalError`] if the vote would harm the chain, or cannot be kept.
+    pub fn propose(&self, address: Address, authorize: bool) -> Result<(), ProposalError> {
+        let snapshot = self.shared.reader.snapshot(self.shared.reader.head().hash())?;
+        self.shared.proposals().propose(address, authorize, &snapshot)
+    }
+
+    /// Takes a proposal back; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`ProposalError`] if the change cannot be kept.
+    pub fn discard(&self, address: Address) -> Result<(), ProposalError> {
+        self.shared.proposals().discard(address)
+    }
+
+    /// The votes that this node casts, by account.
+    pub fn proposals(&self) -> BTreeMap<Address, bool> {
+        self.shared.proposals().votes().clone()
     }
 
     /// Executable transactions from now on.

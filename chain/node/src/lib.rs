@@ -26,6 +26,7 @@ pub mod events;
 pub mod handle;
 pub mod keystore;
 pub mod permissions;
+mod proposals;
 pub mod recover;
 pub mod sealer;
 pub mod service;

@@ -56,6 +56,11 @@ impl Sealer {
         Self { key, settings, parent, ready_ms: None, paused_until_ms: 0, sealed_parent: None }
     }
 
+    /// Seals nothing before this moment, ms since the epoch.
+    pub(crate) const fn wait_until(&mut self, at_ms: u64) {
+        self.paused_until_ms = at_ms;
+    }
+
     /// When the next block is due, in ms since the epoch; `None` until the head moves or work
     /// appears.
     pub(crate) fn due_ms(
@@ -94,6 +99,7 @@ impl Sealer {
         match &outcome {
             Ok(Some(_)) => {}
             Ok(None) => self.paused_until_ms = now_ms().saturating_add(IDLE_PAUSE_MS),
+            Err(ChainError::KeyInUse { .. }) => self.paused_until_ms = u64::MAX,
             Err(ChainError::AlreadySealed { parent, .. }) => self.sealed_parent = Some(*parent),
             Err(_) => self.paused_until_ms = now_ms().saturating_add(FAILURE_PAUSE_MS),
         }
@@ -108,7 +114,9 @@ impl Sealer {
         let (spec, head) = (shared.reader.spec(), shared.reader.head());
         let snapshot = shared.reader.snapshot(head.block.hash())?;
         let parent = head.block.sealed_header();
-        let header = prepare_header(spec, parent, &snapshot, &self.settings, now_ms() / 1_000)?;
+        let proposals = shared.proposals().votes().clone();
+        let settings = SealerSettings { proposals, ..self.settings.clone() };
+        let header = prepare_header(spec, parent, &snapshot, &settings, now_ms() / 1_000)?;
         let base_fee = header.base_fee_per_gas.unwrap_or(0);
         let period = Duration::from_secs(spec.clique.map_or(0, |clique| clique.period_secs));
         let fill_time = if period.is_zero() { FILL_TIME } else { period / FILL_SHARE };

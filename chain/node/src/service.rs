@@ -8,7 +8,6 @@
 
 use std::{
     collections::BTreeSet,
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -35,6 +34,7 @@ use crate::{
     events::{Events, PendingTransaction},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
     permissions::{Guard, PERMISSIONS_FILE},
+    proposals::Proposals,
     recover::Recovery,
     sealer::{Sealer, now_ms},
     txpool_args::TxPoolArgs,
@@ -78,20 +78,21 @@ impl Node {
             clique.period_secs = secs;
         }
         genesis.validate_runnable()?;
-        for warning in &genesis.warnings {
+        for warning in genesis.warnings.iter().chain(&genesis.start_warnings()) {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
         let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
-        let chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        let mut chain = Blockchain::open(&genesis, storage(place.clone()))?;
         let disk = DiskWatch::new(place, config.min_free_disk_mib);
         let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
         for flag in config.txpool.raised() {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
         }
-        let shared = Arc::new(share(&chain, signer, &config.txpool, guard, disk));
-        let sealer = config.signer.zip(signer).map(|(key, signer)| {
+        let proposals = Proposals::open(folder.as_deref())?;
+        let shared = Arc::new(share(&chain, signer, &config.txpool, guard, disk, proposals));
+        let mut sealer = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
                 gas_limit_target: config.miner.gas_limit.unwrap_or(genesis.header.gas_limit),
@@ -100,6 +101,9 @@ impl Node {
             };
             Sealer::new(key, settings)
         });
+        if let (Some(sealer), Some(signer)) = (&mut sealer, signer) {
+            sealer.wait_until(take_key(&mut chain, signer)?);
+        }
         let (commands, inbox) = sync_channel(COMMANDS);
         let writer = Writer { chain, sealer, shared: Arc::clone(&shared), inbox };
         let writer = std::thread::Builder::new()
@@ -160,6 +164,17 @@ fn stop_writer(
     Ok(())
 }
 
+/// Makes sure that what this key sealed is known; says so if it has to stay silent for a while.
+fn take_key(chain: &mut Blockchain, signer: Address) -> Result<u64, ChainError> {
+    let now = now_ms();
+    let from_ms = chain.take_key(signer, now)?;
+    if from_ms > now {
+        let secs = (from_ms - now) / 1_000;
+        tracing::warn!(%signer, secs, "the journal knows no seal of this key: listening before the first one");
+    }
+    Ok(from_ms)
+}
+
 fn storage(place: Option<(Arc<dyn Disk>, PathBuf)>) -> Storage {
     place.map_or(Storage::Memory, |(disk, folder)| Storage::Disk(disk, folder))
 }
@@ -170,6 +185,7 @@ fn share(
     txpool: &TxPoolArgs,
     guard: Guard,
     disk: DiskWatch,
+    proposals: Proposals,
 ) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
     let config = txpool.pool_config(spec.zero_base_fee);
@@ -185,6 +201,7 @@ fn share(
         signer,
         gas_price_floor,
         disk,
+        proposals: Mutex::new(proposals),
     }
 }
 

@@ -80,6 +80,7 @@ impl Blockchain {
             head_key: genesis_key,
             history: None,
             stopped: None,
+            own_key: None,
         };
         let head = chain.view().head().clone();
         let sealed = head.block.sealed_header();
