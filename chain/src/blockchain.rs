@@ -8,6 +8,7 @@
 //! beside the writer, and a start runs the blocks of the log again that they lack.
 
 mod flusher;
+mod own_key;
 mod reorg;
 mod start;
 #[cfg(test)]
