@@ -220,7 +220,7 @@ const RULES: [(u8, (&str, u64), Change, &str); 37] = [
         "invalid requestsHash: have 0000000000000000000000000000000000000000000000000000000000000000, expected nil",
     ),
     (11, BETWEEN, |c| c.is_linked = false, "unknown ancestor"),
-    (11, BETWEEN, |c| c.header.number += 4, "unknown ancestor"),
+    (11, BETWEEN, |c| c.header.number += 120_000, "unknown ancestor"),
     (12, BETWEEN, |c| c.header.timestamp -= 1, "invalid timestamp"),
     (12, BETWEEN, |c| c.parent.timestamp = u64::MAX - 3, "invalid timestamp"),
     (
