@@ -129,8 +129,8 @@ pub(super) struct Node {
     pub(super) signer: Address,
     key: SecretKey,
     disk: SimDisk,
-    /// A call of the disk is to fail.
-    is_armed: bool,
+    /// The call of the disk that is to fail.
+    failing_call: Option<u64>,
     /// None while the power is off.
     chain: Option<Blockchain>,
     pub(super) is_online: bool,
@@ -157,7 +157,7 @@ impl Node {
             signer: testing::address(&key),
             key,
             disk: SimDisk::new(seed),
-            is_armed: false,
+            failing_call: None,
             chain: None,
             is_online: true,
             clock: Clock::default(),
@@ -180,17 +180,17 @@ impl Node {
 
     /// True if a call of the disk failed that was told to: what follows is a loss of power, not a violation.
     pub(super) fn has_failed(&self) -> bool {
-        self.is_armed && !self.disk.is_fault_pending()
+        self.failing_call.is_some_and(|call| self.disk.calls() >= call)
     }
 
     pub(super) fn fail_soon(&mut self, calls: u64) {
-        self.is_armed = true;
+        self.failing_call = Some(self.disk.calls() + calls);
         self.disk.fail_call(calls, Fault::Io);
     }
 
     /// No more failures: the network healed.
     pub(super) fn stay_up(&mut self) {
-        self.is_armed = false;
+        self.failing_call = None;
         self.disk.fail_call(u64::MAX, Fault::Io);
     }
 
@@ -198,7 +198,7 @@ impl Node {
     pub(super) fn lose_power(&mut self, seed: u64) {
         self.chain = None;
         self.disk = self.disk.cut(seed);
-        self.is_armed = false;
+        self.failing_call = None;
         self.slot = None;
         self.known.clear();
         self.early.clear();
