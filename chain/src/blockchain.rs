@@ -8,6 +8,7 @@
 //! beside the writer, and a start runs the blocks of the log again that they lack.
 
 mod flusher;
+mod own_key;
 mod rebuild;
 mod reorg;
 mod start;
@@ -87,6 +88,7 @@ pub struct Blockchain {
     stopped: Option<String>,
     /// Own blocks run a second time before they are stored.
     reexecutes: bool,
+    own_key: Option<own_key::OwnKey>,
 }
 
 impl Blockchain {
@@ -122,7 +124,7 @@ impl Blockchain {
     ///
     /// # Errors
     /// [`ChainError::StaleBuild`] if the head moved; [`ChainError::AlreadySealed`] if the key sealed another block on this
-    /// parent; [`ChainError::WrongSigner`]; a broken rule, if the caller prepared the header wrongly; what `sign` or the
+    /// parent; [`ChainError::KeyInUse`]; [`ChainError::WrongSigner`]; a broken rule, if the caller prepared the header wrongly; what `sign` or the
     /// store says.
     pub fn seal_and_import(
         &mut self,
@@ -134,6 +136,7 @@ impl Blockchain {
         self.flush_if_due(now_ms)?;
         let BuiltBlock { mut header, signer: want, transactions, senders, executed } = built;
         check_parent(&header, &self.view())?;
+        self.check_own_key(want)?;
         let (number, parent_hash) = (header.number, header.parent_hash);
         if self.has_sealed_on(want, number, parent_hash)? {
             return self.finish_seal(want, number, parent_hash);
@@ -177,6 +180,7 @@ impl Blockchain {
         self.check_not_bad(hash, block.header().parent_hash)?;
         self.flush_if_due(now_ms)?;
         let signer = self.verify(&block, now_ms)?;
+        self.watch_key(&block, signer)?;
         if block.header().parent_hash == self.view().head().hash() {
             let state = self.view().state();
             let trie = self.shared.trie.clone();

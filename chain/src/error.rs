@@ -165,6 +165,14 @@ pub enum ChainError {
         /// Hash of the parent.
         parent: alloy_primitives::B256,
     },
+    /// A block came in that was sealed with our key, but not by us.
+    #[error("another process uses this key: {signer} sealed block {block}")]
+    KeyInUse {
+        /// Our account.
+        signer: alloy_primitives::Address,
+        /// Hash of the other's block.
+        block: alloy_primitives::B256,
+    },
     /// The head moved while a block was being built.
     #[error("the open block builds on {parent}, but the head is {head}")]
     StaleBuild {

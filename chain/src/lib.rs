@@ -18,6 +18,7 @@ pub mod disk;
 pub mod error;
 pub mod executor;
 pub mod fork_choice;
+pub mod fork_id;
 pub mod genesis;
 pub mod kv;
 pub mod log;

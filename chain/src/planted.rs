@@ -23,6 +23,10 @@ pub(crate) enum Bug {
     WindowWraps,
     /// An epoch block forgets no votes.
     VotesKeptAtEpoch,
+    /// Seals are remembered, but neither written nor looked for at a start.
+    JournalNotSynced,
+    /// A block counts as stored before the disk has it; the tables run ahead of the log.
+    LogNotSynced,
 }
 
 thread_local! {

@@ -25,6 +25,7 @@ mod world;
 
 use std::fmt;
 
+pub(crate) use self::oracle::Oracle;
 use self::{
     plan::Plan,
     world::{Report, World},

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
     sync::Arc,
 };
 
@@ -26,6 +27,7 @@ use crate::{
         prepare::{SealerSettings, earliest_seal_ms, prepare_header},
         testing,
     },
+    disk::{Disk as _, Fault, SimDisk},
     error::ChainError,
     executor::build::{BuiltBlock, OpenBlock},
     genesis::Genesis,
@@ -42,6 +44,32 @@ const ANSWER_BLOCKS: usize = 128;
 const OVERLAP_BLOCKS: u64 = 8;
 /// A question is asked again after this.
 const PATIENCE_MS: u64 = 2_000;
+
+/// Where a node keeps its chain.
+const FOLDER: &str = "/chain";
+/// Newest blocks and seals that are looked for after a restart.
+const CHECKED_BLOCKS: usize = 64;
+
+/// Why a node stopped in the middle of something.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The ledger says so; a loss of power, if the disk was told to fail.
+    Ledger(ChainError),
+    /// A promise was broken.
+    Broken(String),
+}
+
+impl From<ChainError> for Trouble {
+    fn from(error: ChainError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Self::Broken(text)
+    }
+}
 
 /// What nodes tell each other.
 #[derive(Debug, Clone)]
@@ -100,7 +128,11 @@ pub(super) struct Node {
     index: usize,
     pub(super) signer: Address,
     key: SecretKey,
-    chain: Blockchain,
+    disk: SimDisk,
+    /// The call of the disk that is to fail.
+    failing_call: Option<u64>,
+    /// None while the power is off.
+    chain: Option<Blockchain>,
     pub(super) is_online: bool,
     pub(super) clock: Clock,
     pub(super) proposals: BTreeMap<Address, bool>,
@@ -110,16 +142,23 @@ pub(super) struct Node {
     early: BTreeMap<(u64, B256), (usize, Arc<RecoveredBlock>)>,
     orphans: HashMap<B256, Vec<Arc<RecoveredBlock>>>,
     asked: HashMap<B256, u64>,
+    /// No seal before this moment of the own clock.
+    sealing_from_ms: u64,
+    /// What must survive whatever happens: blocks it accepted, the head, parents it sealed on.
+    kept: Vec<B256>,
+    best: U256,
+    sealed: Vec<(u64, B256)>,
 }
 
 impl Node {
-    pub(super) fn new(index: usize, key: SecretKey, genesis: &Genesis) -> Result<Self, String> {
-        let chain = Blockchain::open(genesis, Storage::Memory).map_err(told("cannot open"))?;
-        Ok(Self {
+    pub(super) fn new(index: usize, key: SecretKey, seed: u64) -> Self {
+        Self {
             index,
             signer: testing::address(&key),
             key,
-            chain,
+            disk: SimDisk::new(seed),
+            failing_call: None,
+            chain: None,
             is_online: true,
             clock: Clock::default(),
             proposals: BTreeMap::new(),
@@ -128,30 +167,138 @@ impl Node {
             early: BTreeMap::new(),
             orphans: HashMap::new(),
             asked: HashMap::new(),
-        })
+            sealing_from_ms: 0,
+            kept: Vec::new(),
+            best: U256::ZERO,
+            sealed: Vec::new(),
+        }
+    }
+
+    pub(super) const fn is_running(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// True if a call of the disk failed that was told to: what follows is a loss of power, not a violation.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failing_call.is_some_and(|call| self.disk.calls() >= call)
+    }
+
+    pub(super) fn fail_soon(&mut self, calls: u64) {
+        self.failing_call = Some(self.disk.calls() + calls);
+        self.disk.fail_call(calls, Fault::Io);
+    }
+
+    /// No more failures: the network healed.
+    pub(super) fn stay_up(&mut self) {
+        self.failing_call = None;
+        self.disk.fail_call(u64::MAX, Fault::Io);
+    }
+
+    /// The power goes: what was not synced is lost, torn or kept, by seed.
+    pub(super) fn lose_power(&mut self, seed: u64) {
+        self.chain = None;
+        self.disk = self.disk.cut(seed);
+        self.failing_call = None;
+        self.slot = None;
+        self.known.clear();
+        self.early.clear();
+        self.orphans.clear();
+        self.asked.clear();
+    }
+
+    pub(super) fn lose_journal(&self) -> Result<(), String> {
+        let path = Path::new(FOLDER).join("signer.journal");
+        self.disk.remove(&path).map_err(|error| format!("no journal to lose: {error}"))
+    }
+
+    /// Opens what the disk holds, and looks whether all is there that must be.
+    pub(super) fn start(
+        &mut self,
+        genesis: &Genesis,
+        now_ms: u64,
+        referee: &mut Referee,
+    ) -> Result<(), String> {
+        let storage = Storage::Disk(Arc::new(self.disk.clone()), FOLDER.into());
+        let failed = |error| format!("node {} does not start: {error}", self.index);
+        let mut chain = Blockchain::open(genesis, storage).map_err(failed)?;
+        let own_ms = self.clock.at(now_ms);
+        self.sealing_from_ms = chain.take_key(self.signer, own_ms).map_err(failed)?;
+        for hash in self.kept.iter().rev().take(CHECKED_BLOCKS) {
+            let block = referee.block(*hash).ok_or("a kept block was never judged")?;
+            let known = chain.import((**block).clone(), own_ms).map_err(failed)?;
+            if !matches!(known, Imported::Known) {
+                let number = block.header().number;
+                return Err(format!(
+                    "node {} forgot block {number} {hash}, which it had accepted",
+                    self.index
+                ));
+            }
+        }
+        for (number, parent) in self.sealed.iter().rev().take(CHECKED_BLOCKS) {
+            if chain.journal().sealed_on(self.signer, *number, *parent).is_none() {
+                return Err(format!(
+                    "the journal of node {} has forgotten its seal on {parent} (number {number})",
+                    self.index
+                ));
+            }
+        }
+        if chain.reader().head().total_difficulty < self.best {
+            return Err(format!("node {} came back to a worse head than it had", self.index));
+        }
+        self.show_unseen(&chain, referee)?;
+        self.chain = Some(chain);
+        Ok(())
+    }
+
+    /// A seal that a crash cut short may be on disk and count now, though nobody saw it.
+    fn show_unseen(&self, chain: &Blockchain, referee: &mut Referee) -> Result<(), String> {
+        let reader = chain.reader();
+        let failed =
+            |error: ChainError| format!("node {} cannot read its chain: {error}", self.index);
+        let (mut unseen, mut at) = (Vec::new(), reader.head());
+        while at.number() > 0 && referee.block(at.hash()).is_none() {
+            unseen.push(at.clone());
+            let parent = at.block.header().parent_hash;
+            at = reader.block_by_hash(parent).map_err(failed)?.ok_or("a head without a parent")?;
+        }
+        for executed in unseen.into_iter().rev() {
+            let block = Arc::new(executed.block.clone());
+            referee.accepted(&block, || reader.snapshot(block.hash()).map_err(failed))?;
+        }
+        Ok(())
+    }
+
+    fn chain(&self) -> &Blockchain {
+        self.chain.as_ref().expect("a node without power does not act")
+    }
+
+    fn chain_mut(&mut self) -> &mut Blockchain {
+        self.chain.as_mut().expect("a node without power does not act")
     }
 
     pub(super) fn head(&self) -> Named {
-        let head = self.chain.reader().head();
+        let head = self.chain().reader().head();
         let total_difficulty = head.total_difficulty;
         Named { number: head.number(), hash: head.hash(), total_difficulty }
     }
 
     /// Balances and nonces of the users after the head.
-    pub(super) fn accounts(&self) -> Result<Vec<(u64, U256)>, String> {
-        let state = self.chain.reader().head_state();
+    pub(super) fn accounts(&self) -> Result<Vec<(u64, U256)>, Trouble> {
+        let state = self.chain().reader().head_state();
         (0..USERS)
-            .map(|user| match state.account(user_address(user)) {
-                Ok(account) => {
-                    Ok(account.map_or((0, U256::ZERO), |found| (found.nonce, found.balance)))
-                }
-                Err(error) => Err(format!("node {}: {error}", self.index)),
+            .map(|user| {
+                let account = state.account(user_address(user))?;
+                Ok(account.map_or((0, U256::ZERO), |found| (found.nonce, found.balance)))
             })
             .collect()
     }
 
     /// Takes what has become due and seals if it is time to.
-    pub(super) fn tick(&mut self, is_sealing: bool, around: &mut Around<'_>) -> Result<(), String> {
+    pub(super) fn tick(
+        &mut self,
+        is_sealing: bool,
+        around: &mut Around<'_>,
+    ) -> Result<(), Trouble> {
         let now_ms = self.clock.at(around.now_ms);
         while let Some(entry) = self.early.first_entry() {
             if entry.key().0 > now_ms {
@@ -173,7 +320,7 @@ impl Node {
         from: usize,
         message: Message,
         around: &mut Around<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         match message {
             Message::Block(block) => self.take(block, from, around),
             Message::Blocks(blocks) => {
@@ -211,10 +358,10 @@ impl Node {
         above: u64,
         from: usize,
         around: &mut Around<'_>,
-    ) -> Result<(), String> {
-        let reader = self.chain.reader();
+    ) -> Result<(), Trouble> {
+        let reader = self.chain().reader();
         let (mut blocks, mut at) = (Vec::new(), hash);
-        while let Some(found) = reader.block_by_hash(at).map_err(told("cannot read a block"))? {
+        while let Some(found) = reader.block_by_hash(at)? {
             if found.number() <= above {
                 break;
             }
@@ -235,7 +382,7 @@ impl Node {
         block: Arc<RecoveredBlock>,
         from: usize,
         around: &mut Around<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let now_ms = self.clock.at(around.now_ms);
         let mut next = vec![block];
         while let Some(block) = next.pop() {
@@ -249,7 +396,7 @@ impl Node {
                 }
                 continue;
             }
-            match self.chain.import((*block).clone(), now_ms) {
+            match self.chain_mut().import((*block).clone(), now_ms) {
                 Ok(imported) => {
                     self.follow(&block, imported, around)?;
                     next.extend(self.orphans.remove(&hash).unwrap_or_default());
@@ -257,12 +404,20 @@ impl Node {
                 Err(ChainError::Clique(CliqueError::UnknownAncestor)) => {
                     self.keep_orphan(block, from, around);
                 }
-                Err(error) => {
-                    return Err(format!("an honest block {hash} was refused: {error}"));
+                Err(error) if error.is_bad_block() => {
+                    let text = format!("an honest block {hash} was refused: {error}");
+                    return Err(Trouble::Broken(text));
                 }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
+    }
+
+    fn keep(&mut self, hash: B256) {
+        self.known.insert(hash);
+        self.kept.push(hash);
+        self.best = self.best.max(self.head().total_difficulty);
     }
 
     fn keep_orphan(&mut self, block: Arc<RecoveredBlock>, from: usize, around: &mut Around<'_>) {
@@ -284,11 +439,11 @@ impl Node {
         block: &Arc<RecoveredBlock>,
         imported: Imported,
         around: &mut Around<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let hash = block.hash();
-        self.known.insert(hash);
+        self.keep(hash);
         self.asked.remove(&hash);
-        let reader = self.chain.reader();
+        let reader = self.chain().reader();
         around.referee.accepted(block, || {
             reader.snapshot(hash).map_err(|error| format!("no snapshot after {hash}: {error}"))
         })?;
@@ -304,23 +459,23 @@ impl Node {
         Ok(())
     }
 
-    fn seal_if_due(&mut self, now_ms: u64, around: &mut Around<'_>) -> Result<(), String> {
-        let reader = self.chain.reader();
+    fn seal_if_due(&mut self, now_ms: u64, around: &mut Around<'_>) -> Result<(), Trouble> {
+        let reader = self.chain().reader();
         let head = reader.head();
         let parent = head.block.sealed_header();
         let due = match self.slot {
             Some((hash, due)) if hash == parent.hash() => due,
             _ => {
-                let snapshot = reader.snapshot(parent.hash()).map_err(told("no snapshot"))?;
+                let snapshot = reader.snapshot(parent.hash())?;
                 let due = earliest_seal_ms(reader.spec(), parent, &snapshot, self.signer, now_ms);
                 self.slot = Some((parent.hash(), due));
                 due
             }
         };
-        if due.is_none_or(|due| due > now_ms) {
+        if due.is_none_or(|due| due > now_ms) || now_ms < self.sealing_from_ms {
             return Ok(());
         }
-        let built = self.build(now_ms, around).map_err(told("cannot build a block"))?;
+        let built = self.build(now_ms, around)?;
         let (key, has_real_seals) = (self.key, around.plan.has_real_seals);
         let signer = self.signer;
         let sign = |hash| {
@@ -330,22 +485,23 @@ impl Node {
                 testing::keyed_seal(signer, hash)
             })
         };
-        match self.chain.seal_and_import(built, sign, now_ms) {
+        match self.chain_mut().seal_and_import(built, sign, now_ms) {
             Ok(change) => self.announce_own(change, around),
             Err(ChainError::AlreadySealed { .. }) => {
                 self.slot = Some((parent.hash(), None));
                 Ok(())
             }
-            Err(error) => Err(format!("node {} cannot seal: {error}", self.index)),
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn announce_own(&mut self, change: HeadChange, around: &mut Around<'_>) -> Result<(), String> {
-        let executed = change.added.last().ok_or("a seal moved no head")?;
+    fn announce_own(&mut self, change: HeadChange, around: &mut Around<'_>) -> Result<(), Trouble> {
+        let executed = change.added.last().ok_or("a seal moved no head".to_owned())?;
         let block = Arc::new(executed.block.clone());
         around.note(self.index, What::Sealed(self.head()));
-        self.known.insert(block.hash());
-        let reader = self.chain.reader();
+        self.keep(block.hash());
+        self.sealed.push((block.header().number, block.header().parent_hash));
+        let reader = self.chain().reader();
         around.referee.accepted(&block, || {
             reader.snapshot(block.hash()).map_err(|error| format!("no snapshot: {error}"))
         })?;
@@ -355,7 +511,7 @@ impl Node {
 
     /// An open block with up to two transfers.
     fn build(&self, now_ms: u64, around: &mut Around<'_>) -> Result<BuiltBlock, ChainError> {
-        let reader = self.chain.reader();
+        let reader = self.chain().reader();
         let head = reader.head();
         let parent = head.block.sealed_header();
         let settings = SealerSettings {
@@ -366,7 +522,7 @@ impl Node {
         };
         let snapshot = reader.snapshot(parent.hash())?;
         let header = prepare_header(reader.spec(), parent, &snapshot, &settings, now_ms / 1_000)?;
-        let mut open = self.chain.open_block(header, self.signer)?;
+        let mut open = self.chain().open_block(header, self.signer)?;
         for _ in 0..around.random.between(0, 2) {
             self.transfer(&mut open, around.random)?;
         }
@@ -376,7 +532,7 @@ impl Node {
     fn transfer(&self, open: &mut OpenBlock, random: &mut Random) -> Result<(), ChainError> {
         let from = user_address(random.between(0, USERS - 1));
         let taken = open.transactions().len() as u64;
-        let account = self.chain.reader().head_state().account(from)?;
+        let account = self.chain().reader().head_state().account(from)?;
         let nonce = account.map_or(0, |found| found.nonce);
         let transaction: Transaction = TxLegacy {
             chain_id: Some(1337),
@@ -398,8 +554,4 @@ impl Node {
             _ => Ok(()),
         }
     }
-}
-
-fn told(what: &'static str) -> impl Fn(ChainError) -> String {
-    move |error| format!("{what}: {error}")
 }

@@ -21,14 +21,14 @@ struct Standing {
 
 /// The standing after every block that anybody took.
 #[derive(Debug)]
-pub(super) struct Oracle {
+pub(crate) struct Oracle {
     period_secs: u64,
     epoch: u64,
     standings: HashMap<B256, Standing>,
 }
 
 impl Oracle {
-    pub(super) fn new(period_secs: u64, epoch: u64, genesis: &Header) -> Self {
+    pub(crate) fn new(period_secs: u64, epoch: u64, genesis: &Header) -> Self {
         let list = &genesis.extra_data[32..genesis.extra_data.len() - 65];
         let standing = Standing {
             number: 0,
@@ -45,7 +45,7 @@ impl Oracle {
     }
 
     /// Judges a header that a node accepted.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         &mut self,
         hash: B256,
         header: &Header,
@@ -84,7 +84,7 @@ impl Oracle {
     }
 
     /// Compares the ledger's snapshot after a judged block.
-    pub(super) fn compare(&self, hash: B256, have: &Snapshot) -> Result<(), String> {
+    pub(crate) fn compare(&self, hash: B256, have: &Snapshot) -> Result<(), String> {
         let want = &self.standings[&hash];
         let signers: Vec<_> = have.signers.iter().copied().collect();
         let recents: Vec<_> =

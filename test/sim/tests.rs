@@ -128,3 +128,13 @@ fn planted_window_wraps_near_genesis() {
 fn planted_votes_kept_at_an_epoch() {
     is_found(Bug::VotesKeptAtEpoch);
 }
+
+#[test]
+fn planted_journal_not_synced() {
+    is_found(Bug::JournalNotSynced);
+}
+
+#[test]
+fn planted_log_not_synced() {
+    is_found(Bug::LogNotSynced);
+}

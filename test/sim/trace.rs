@@ -37,6 +37,11 @@ pub(super) enum What {
         number: u64,
         hash: B256,
     },
+    Crash,
+    Restart(Named),
+    /// The n-th call of its disk from now fails, and the power with it.
+    FailSoon(u64),
+    JournalLost,
     Pause,
     Resume,
     Clock {
@@ -68,6 +73,12 @@ impl fmt::Display for What {
             Self::Side { number, hash } => {
                 write!(formatter, "keeps block {number} {} aside", &hash.to_string()[..10])
             }
+            Self::Crash => formatter.write_str("lost power"),
+            Self::Restart(block) => write!(formatter, "restarted, head is {block}"),
+            Self::FailSoon(calls) => {
+                write!(formatter, "will lose power in {calls} calls of its disk")
+            }
+            Self::JournalLost => formatter.write_str("lost its journal"),
             Self::Pause => formatter.write_str("pauses"),
             Self::Resume => formatter.write_str("goes on"),
             Self::Clock { offset_ms } => write!(formatter, "has a clock {offset_ms:+} ms off"),

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     network::Network,
-    node::{Around, Clock, Message, Node},
+    node::{Around, Clock, Message, Node, Trouble},
     oracle::Oracle,
     plan::{Plan, START_SECS},
     random::Random,
@@ -56,11 +56,29 @@ enum Event {
 enum Fault {
     Split(u64),
     Join,
-    Cut { from: usize, to: usize, until_ms: u64 },
+    Cut {
+        from: usize,
+        to: usize,
+        until_ms: u64,
+    },
     Pause(usize),
     Resume(usize),
-    Clock { node: usize, clock: Clock },
-    Propose { node: usize, about: usize, authorize: bool },
+    Crash(usize),
+    /// The power goes with the n-th call of the disk.
+    FailSoon {
+        node: usize,
+        calls: u64,
+    },
+    Restart(usize),
+    Clock {
+        node: usize,
+        clock: Clock,
+    },
+    Propose {
+        node: usize,
+        about: usize,
+        authorize: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -82,13 +100,14 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(plan: Plan) -> Result<Self, String> {
         let genesis = plan.genesis();
+        let mut random = Random::new(plan.seed);
         let mut nodes = Vec::new();
         for (index, key) in plan.keys().into_iter().enumerate() {
-            nodes.push(Node::new(index, key, &genesis)?);
+            nodes.push(Node::new(index, key, random.next()));
         }
         let oracle = Oracle::new(plan.period_secs, plan.epoch, &genesis.header);
         let mut world = Self {
-            random: Random::new(plan.seed),
+            random,
             now_ms: START_SECS * 1_000,
             queue: BinaryHeap::new(),
             events: HashMap::new(),
@@ -102,6 +121,7 @@ impl World {
             plan,
         };
         for node in 0..world.nodes.len() {
+            world.nodes[node].start(&world.genesis, world.now_ms, &mut world.referee)?;
             let (tick, tell) = (world.random.between(0, TICK_MS), world.random.between(0, TELL_MS));
             world.schedule(world.now_ms + tick, Event::Tick(node));
             world.schedule(world.now_ms + tell, Event::Tell(node));
@@ -137,6 +157,7 @@ impl World {
         self.plan_splits(end_ms);
         self.plan_cuts(end_ms);
         self.plan_pauses(end_ms);
+        self.plan_crashes(end_ms);
         self.plan_clocks();
         if !self.plan.is_edge {
             self.plan_votes(end_ms);
@@ -179,6 +200,18 @@ impl World {
         }
     }
 
+    fn plan_crashes(&mut self, end_ms: u64) {
+        for node in 0..self.nodes.len() {
+            let at = self.random.between(self.now_ms, end_ms);
+            let calls = self.random.between(1, 40);
+            match self.random.between(0, 9) {
+                0 | 1 => self.schedule(at, Event::Fault(Fault::Crash(node))),
+                2 | 3 => self.schedule(at, Event::Fault(Fault::FailSoon { node, calls })),
+                _ => {}
+            }
+        }
+    }
+
     fn plan_clocks(&mut self) {
         for node in 0..self.nodes.len() {
             if self.random.chance(50) {
@@ -214,8 +247,12 @@ impl World {
         let online = self.online_after_heal(is_edge);
         for (index, node) in self.nodes.iter_mut().enumerate() {
             node.is_online = online.contains(&index);
+            node.stay_up();
             let offset_ms = self.random.either_way(50);
             node.clock = Clock { offset_ms, drift_ppm: 0, since_ms: self.now_ms };
+        }
+        for index in 0..self.nodes.len() {
+            self.restart(index)?;
         }
         let mask = online.iter().fold(0, |mask, index| mask | 1 << index);
         self.note(None, What::Heal(mask));
@@ -240,7 +277,7 @@ impl World {
     }
 
     fn online(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.is_online)
+        self.nodes.iter().filter(|node| node.is_online && node.is_running())
     }
 
     fn latest_header_ms(&self) -> u64 {
@@ -281,7 +318,7 @@ impl World {
                     node.head()
                 ));
             }
-            if node.accounts()? != first.accounts()? {
+            if accounts(node)? != accounts(first)? {
                 return Err(format!("nodes on {} have different states", first.head()));
             }
         }
@@ -292,6 +329,7 @@ impl World {
     fn check_order(&mut self) -> Result<(), String> {
         let told = |error| format!("a new node cannot take all blocks: {error}");
         let mut chain = Blockchain::open(&self.genesis, Storage::Memory).map_err(told)?;
+        let later_ms = self.now_ms + QUIET_MS;
         let mut waiting: Vec<_> = self.referee.blocks().cloned().collect();
         self.random.shuffle(&mut waiting);
         let mut known = BTreeSet::from([self.genesis.hash()]);
@@ -301,7 +339,7 @@ impl World {
             for block in waiting {
                 if known.contains(&block.header().parent_hash) {
                     known.insert(block.hash());
-                    chain.import((*block).clone(), u64::MAX).map_err(told)?;
+                    chain.import((*block).clone(), later_ms).map_err(told)?;
                 } else {
                     later.push(block);
                 }
@@ -369,10 +407,7 @@ impl World {
             Event::Deliver { from, to, message } => {
                 self.act(to, |node, around| node.receive(from, message, around))
             }
-            Event::Fault(fault) => {
-                self.strike(fault);
-                Ok(())
-            }
+            Event::Fault(fault) => self.strike(fault),
         }
     }
 
@@ -380,9 +415,9 @@ impl World {
     fn act(
         &mut self,
         index: usize,
-        act: impl FnOnce(&mut Node, &mut Around<'_>) -> Result<(), String>,
+        act: impl FnOnce(&mut Node, &mut Around<'_>) -> Result<(), Trouble>,
     ) -> Result<(), String> {
-        if !self.nodes[index].is_online {
+        if !self.nodes[index].is_online || !self.nodes[index].is_running() {
             return Ok(());
         }
         let mut around = Around {
@@ -393,8 +428,15 @@ impl World {
             referee: &mut self.referee,
             out: Vec::new(),
         };
-        act(&mut self.nodes[index], &mut around)?;
-        for (to, message) in around.out {
+        let outcome = act(&mut self.nodes[index], &mut around);
+        let out = around.out;
+        match outcome {
+            Ok(()) => {}
+            Err(Trouble::Ledger(_)) if self.nodes[index].has_failed() => self.crash(index),
+            Err(Trouble::Ledger(error)) => return Err(format!("node {index}: {error}")),
+            Err(Trouble::Broken(text)) => return Err(text),
+        }
+        for (to, message) in out {
             match to {
                 Some(to) => self.send(index, to, message),
                 None => {
@@ -407,14 +449,46 @@ impl World {
         Ok(())
     }
 
+    /// The power of a node goes, and comes back some seconds later.
+    fn crash(&mut self, index: usize) {
+        if self.nodes[index].is_running() {
+            let seed = self.random.next();
+            self.nodes[index].lose_power(seed);
+            self.note(Some(index), What::Crash);
+            let at_ms = self.now_ms + self.random.between(500, 20_000);
+            self.schedule(at_ms, Event::Fault(Fault::Restart(index)));
+        }
+    }
+
+    fn restart(&mut self, index: usize) -> Result<(), String> {
+        if self.nodes[index].is_running() {
+            return Ok(());
+        }
+        if self.random.chance(10) {
+            self.nodes[index].lose_journal()?;
+            self.note(Some(index), What::JournalLost);
+        }
+        let node = &mut self.nodes[index];
+        node.start(&self.genesis, self.now_ms, &mut self.referee)?;
+        let head = node.head();
+        self.note(Some(index), What::Restart(head));
+        Ok(())
+    }
+
     fn send(&mut self, from: usize, to: usize, message: Message) {
         for at_ms in self.network.arrivals((from, to), self.now_ms, &mut self.random) {
             self.schedule(at_ms, Event::Deliver { from, to, message: message.clone() });
         }
     }
 
-    fn strike(&mut self, fault: Fault) {
+    fn strike(&mut self, fault: Fault) -> Result<(), String> {
         match fault {
+            Fault::Crash(node) => self.crash(node),
+            Fault::FailSoon { node, calls } => {
+                self.nodes[node].fail_soon(calls);
+                self.note(Some(node), What::FailSoon(calls));
+            }
+            Fault::Restart(node) => self.restart(node)?,
             Fault::Split(halves) => {
                 self.network.split(halves);
                 self.note(None, What::Split(halves));
@@ -441,6 +515,9 @@ impl World {
             }
             Fault::Propose { node, about, authorize } => {
                 let address = self.nodes[about].signer;
+                if !self.nodes[node].is_running() {
+                    return Ok(());
+                }
                 let is_safe = authorize
                     || self.referee.oracle.signers(self.nodes[node].head().hash).len() > 3;
                 if is_safe {
@@ -449,5 +526,10 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
+}
+
+fn accounts(node: &Node) -> Result<Vec<(u64, alloy_primitives::U256)>, String> {
+    node.accounts().map_err(|trouble| format!("a state cannot be read: {trouble:?}"))
 }

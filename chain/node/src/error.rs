@@ -13,6 +13,9 @@ pub enum NodeError {
     /// The ledger refused: genesis, folder, storage.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The file of proposals cannot be used.
+    #[error(transparent)]
+    Proposals(#[from] ProposalError),
     /// A file of the command line cannot be read.
     #[error("cannot read {what} {}: {source}", path.display())]
     Unreadable {
@@ -111,4 +114,39 @@ pub enum SubmitError {
     /// The node is about to end.
     #[error("the node is stopping")]
     Stopped,
+}
+
+/// Why a proposal to change the signers is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposalError {
+    /// geth counts votes about the zero address, Besu ignores them.
+    #[error("the zero address cannot become a signer: clients disagree about votes on it")]
+    ZeroAddress,
+    /// The vote would end the chain.
+    #[error(
+        "{address} is the only signer: without it nobody could seal a block\n  do: vote another signer in first"
+    )]
+    LastSigner {
+        /// The signer.
+        address: Address,
+    },
+    /// The file was changed by something else, or the disk fails.
+    #[error("cannot read the proposals in {}: {source}\n  do: mend or remove the file", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// The disk is full or fails.
+    #[error("cannot write the proposals to {}: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The ledger cannot say who the signers are.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }

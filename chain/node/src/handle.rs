@@ -1,9 +1,12 @@
 //! [`NodeHandle`]: the door everybody else holds. Reads are cheap and never wait for the writer.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
-    mpsc::{SyncSender, TrySendError},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, TrySendError},
+    },
 };
 
 use alloy_primitives::{Address, B256};
@@ -18,9 +21,10 @@ use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
     disk_watch::{DiskWatch, ReadOnly},
-    error::SubmitError,
+    error::{ProposalError, SubmitError},
     events::{ChainEvent, Events, PendingTransactions},
     permissions::Guard,
+    proposals::Proposals,
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
 };
 
@@ -52,9 +56,15 @@ pub(crate) struct Shared {
     pub(crate) signer: Option<Address>,
     pub(crate) gas_price_floor: u128,
     pub(crate) disk: DiskWatch,
+    pub(crate) proposals: Mutex<Proposals>,
 }
 
 impl Shared {
+    /// The proposals; a panic elsewhere leaves them as they were on disk.
+    pub(crate) fn proposals(&self) -> MutexGuard<'_, Proposals> {
+        self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The pool. A panic elsewhere cannot leave it half changed in a way that matters: at worst a
     /// transaction is lost.
     pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -181,6 +191,29 @@ impl NodeHandle {
     /// told so.
     pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
         self.shared.events.subscribe()
+    }
+
+    /// Votes for an account to become a signer (`true`) or to be one no more, in each own block from now on until the set
+    /// is so. On disk when it returns.
+    ///
+    /// # Errors
+    /// [`ProposalError`] if the vote would harm the chain, or cannot be kept.
+    pub fn propose(&self, address: Address, authorize: bool) -> Result<(), ProposalError> {
+        let snapshot = self.shared.reader.snapshot(self.shared.reader.head().hash())?;
+        self.shared.proposals().propose(address, authorize, &snapshot)
+    }
+
+    /// Takes a proposal back; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`ProposalError`] if the change cannot be kept.
+    pub fn discard(&self, address: Address) -> Result<(), ProposalError> {
+        self.shared.proposals().discard(address)
+    }
+
+    /// The votes that this node casts, by account.
+    pub fn proposals(&self) -> BTreeMap<Address, bool> {
+        self.shared.proposals().votes().clone()
     }
 
     /// Executable transactions from now on.

@@ -33,6 +33,7 @@ pub mod network;
 pub mod permissions;
 pub mod progress;
 pub mod prompt;
+mod proposals;
 pub mod recover;
 pub mod sealer;
 pub mod service;

@@ -82,13 +82,14 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Sealer {
-    pub(crate) fn new(key: SignerKey, settings: SealerSettings) -> Self {
+    /// Seals with this key, nothing before `from_ms`.
+    pub(crate) fn new(key: SignerKey, settings: SealerSettings, from_ms: u64) -> Self {
         Self {
             key,
             settings,
             parent: B256::ZERO,
             ready_ms: None,
-            paused_until_ms: 0,
+            paused_until_ms: from_ms,
             sealed_parent: None,
             building: None,
         }
@@ -189,6 +190,7 @@ impl Sealer {
     fn rest_after(&mut self, error: &ChainError) {
         match error {
             ChainError::AlreadySealed { parent, .. } => self.sealed_parent = Some(*parent),
+            ChainError::KeyInUse { .. } => self.paused_until_ms = u64::MAX,
             _ => self.paused_until_ms = now_ms().saturating_add(FAILURE_PAUSE_MS),
         }
     }
@@ -205,7 +207,9 @@ impl Building {
         let (spec, head) = (shared.reader.spec(), shared.reader.head());
         let snapshot = shared.reader.snapshot(head.block.hash())?;
         let parent = head.block.sealed_header();
-        let header = prepare_header(spec, parent, &snapshot, settings, now_ms / 1_000)?;
+        let proposals = shared.proposals().votes().clone();
+        let settings = SealerSettings { proposals, ..settings.clone() };
+        let header = prepare_header(spec, parent, &snapshot, &settings, now_ms / 1_000)?;
         let base_fee = header.base_fee_per_gas.unwrap_or(0);
         let period = Duration::from_secs(spec.clique.map_or(0, |clique| clique.period_secs));
         let late = if period.is_zero() { FILL_TIME } else { period / LATE_SHARE };

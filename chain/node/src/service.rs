@@ -38,6 +38,7 @@ use crate::{
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
     network,
     permissions::{Guard, PERMISSIONS_FILE},
+    proposals::Proposals,
     recover::Recovery,
     sealer::{Sealer, now_ms},
     txpool_args::TxPoolArgs,
@@ -84,7 +85,7 @@ impl Node {
             clique.period_secs = secs;
         }
         genesis.validate_runnable()?;
-        for warning in &genesis.warnings {
+        for warning in genesis.warnings.iter().chain(&genesis.start_warnings()) {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
@@ -103,7 +104,9 @@ impl Node {
         for flag in config.txpool.raised() {
             tracing::warn!(flag, "above the default: more memory and time than was measured");
         }
-        let shared = Arc::new(share(&chain, signer, &config.txpool, &config.miner, guard, disk));
+        let proposals = Proposals::open(folder.as_deref())?;
+        let kept = Kept { guard, disk, proposals };
+        let shared = Arc::new(share(&chain, signer, &config.txpool, &config.miner, kept));
         let settings = config.signer.zip(signer).map(|(key, signer)| {
             let settings = SealerSettings {
                 signer,
@@ -113,13 +116,14 @@ impl Node {
             };
             (key, settings)
         });
+        let from_ms = signer.map(|signer| take_key(&mut chain, signer)).transpose()?.unwrap_or(0);
         let (commands, inbox) = sync_channel(COMMANDS);
         let (recovery, workers) = Recovery::start().map_err(NodeError::Thread)?;
         let to_write = Arc::clone(&shared);
         // The open block stays on its thread: the EVM shares its memory without locks.
         let write = move || {
             let _told = EndTold(Arc::clone(&to_write));
-            let sealer = settings.map(|(key, settings)| Sealer::new(key, settings));
+            let sealer = settings.map(|(key, settings)| Sealer::new(key, settings, from_ms));
             Writer { chain, sealer, shared: to_write, inbox, built: Instant::now() }.run()
         };
         let writer = std::thread::Builder::new()
@@ -197,8 +201,26 @@ fn stop_writer(
     Ok(())
 }
 
+/// Makes sure that what this key sealed is known; says so if it has to stay silent for a while.
+fn take_key(chain: &mut Blockchain, signer: Address) -> Result<u64, ChainError> {
+    let now = now_ms();
+    let from_ms = chain.take_key(signer, now)?;
+    if from_ms > now {
+        let secs = (from_ms - now) / 1_000;
+        tracing::warn!(%signer, secs, "the journal knows no seal of this key: listening before the first one");
+    }
+    Ok(from_ms)
+}
+
 fn storage(place: Option<(Arc<dyn Disk>, PathBuf)>) -> Storage {
     place.map_or(Storage::Memory, |(disk, folder)| Storage::Disk(disk, folder))
+}
+
+/// What lies in the ledger's folder beside the chain.
+struct Kept {
+    guard: Guard,
+    disk: DiskWatch,
+    proposals: Proposals,
 }
 
 fn share(
@@ -206,8 +228,7 @@ fn share(
     signer: Option<Address>,
     txpool: &TxPoolArgs,
     miner: &MinerConfig,
-    guard: Guard,
-    disk: DiskWatch,
+    Kept { guard, disk, proposals }: Kept,
 ) -> Shared {
     let (reader, spec) = (chain.reader(), chain.spec());
     let mut config = txpool.pool_config(spec.zero_base_fee);
@@ -228,6 +249,7 @@ fn share(
         signer,
         gas_price_floor,
         disk,
+        proposals: Mutex::new(proposals),
     }
 }
 

@@ -225,3 +225,27 @@ async fn what_arrives_is_run_once_and_recovered_once() {
         node.stop().await.expect("the node stops");
     }
 }
+
+#[tokio::test]
+async fn proposals_reach_the_blocks_and_outlive_the_node() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let friend = dev_accounts::keys()[1].address().expect("a valid key");
+    let kept = NodeConfig { datadir: Some(folder.path().to_owned()), ..config(1) };
+    let node = Node::start(kept.clone()).await.expect("starts");
+    let handle = node.handle();
+    let own = dev_accounts::keys()[0].address().expect("a valid key");
+    assert!(handle.propose(own, false).is_err(), "the last signer stays");
+    handle.propose(friend, true).expect("a stranger may come");
+    let number = handle.reader().head().number();
+    wait_for(handle.reader(), number + 2).await;
+    let head = handle.reader().head();
+    let snapshot = handle.reader().snapshot(head.hash()).expect("a snapshot");
+    assert!(snapshot.signers.contains(&friend), "one of one is a majority");
+    node.stop().await.expect("stops");
+
+    let node = Node::start(kept).await.expect("starts again");
+    assert_eq!(node.handle().proposals(), [(friend, true)].into());
+    node.handle().discard(friend).expect("was there");
+    assert!(node.handle().proposals().is_empty());
+    node.stop().await.expect("stops");
+}

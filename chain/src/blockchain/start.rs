@@ -92,6 +92,7 @@ impl Blockchain {
             history: None,
             stopped: None,
             reexecutes: false,
+            own_key: None,
         };
         let head = chain.view().head().clone();
         let sealed = head.block.sealed_header();

@@ -113,6 +113,10 @@ pub enum CliqueError {
 }
 
 #[cfg(test)]
+mod replay_test;
+#[cfg(test)]
+mod rules_test;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

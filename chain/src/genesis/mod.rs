@@ -28,6 +28,8 @@ use crate::{
 
 /// Longest file that is read, bytes.
 pub const MAX_FILE_BYTES: usize = 256 << 20;
+/// Below so many signers one copied key forks the chain.
+const RESILIENT_SIGNERS: usize = 4;
 /// Gas limit of block 0 where the file says 0 (geth's `GenesisGasLimit`).
 pub const DEFAULT_GAS_LIMIT: u64 = 4_712_388;
 
@@ -187,6 +189,26 @@ impl Genesis {
     /// The header together with its hash.
     pub fn sealed_header(&self) -> SealedHeader {
         SealedHeader::seal_slow(self.header.clone())
+    }
+
+    /// What an operator of this network should know before it runs, a sentence each.
+    pub fn start_warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.spec.has_forks_after_london() {
+            let text = "evm forks after london are scheduled: go-ethereum peers cannot follow this network";
+            warnings.push(text.to_owned());
+        }
+        if self.spec.zero_base_fee {
+            let text = "the base fee is 0 in every block: go-ethereum peers leave at the first block over half full";
+            warnings.push(text.to_owned());
+        }
+        let signers = listed_signers(&self.header.extra_data).map_or(0, |signers| signers.len());
+        if signers < RESILIENT_SIGNERS {
+            warnings.push(format!(
+                "{signers} of at least {RESILIENT_SIGNERS} advised signers: one copied key can fork this network"
+            ));
+        }
+        warnings
     }
 
     /// Checks that a network can run on this genesis, which a file made for a mere hash need not.

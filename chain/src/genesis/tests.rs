@@ -242,6 +242,77 @@ fn what_cannot_run_can_still_be_hashed() {
 }
 
 #[test]
+fn each_section_refuses_what_it_does_not_know() {
+    let expected = "expected an integer, a decimal string or a 0x string";
+    let cases: [(&str, &str, String); 17] = [
+        ("\"period\": 1", "\"period\": \"soon\"", format!("genesis config.clique.period: {expected}")),
+        ("\"period\": 1", "\"period\": 1.5", format!("genesis config.clique.period: {expected}")),
+        ("\"epoch\": 30000", "\"epoch\": true", format!("genesis config.clique.epoch: {expected}")),
+        ("{\"period\": 1, \"epoch\": 30000}", "[]", "genesis config.clique: expected an object".to_owned()),
+        ("\"chainId\": 1337", "\"chainId\": \"0x\"", format!("genesis config.chainId: {expected}")),
+        ("\"homesteadBlock\": 0", "\"homesteadBlock\": {}", format!("genesis config.homesteadBlock: {expected}")),
+        (
+            "\"osakaTime\": 0",
+            "\"osakaTime\": 0, \"verkleTime\": 7",
+            "genesis config.verkleTime: unknown fork, this program implements forks up to osakaTime".to_owned(),
+        ),
+        (
+            "\"osakaTime\": 0",
+            "\"osakaTime\": 0, \"futureBlock\": 0",
+            "genesis config.futureBlock: unknown fork, this program implements forks up to osakaTime".to_owned(),
+        ),
+        ("\"zeroBaseFee\": true", "\"zeroBaseFee\": \"yes\"", "genesis config.msnet.zeroBaseFee: expected true or false".to_owned()),
+        (
+            "\"zeroBaseFee\": true",
+            "\"zeroBaseFee\": true, \"zerobasefee\": true",
+            "genesis config.msnet.zerobasefee: duplicate key".to_owned(),
+        ),
+        ("\"timestamp\": 0", "\"timestamp\": 0, \"mixHash\": \"0x00\"", "genesis mixHash: expected 32 bytes".to_owned()),
+        ("\"timestamp\": 0", "\"timestamp\": 0, \"coinbase\": \"0x00\"", "genesis coinbase: expected 20 bytes".to_owned()),
+        ("\"extraData\": \"0x", "\"extraData\": \"", "genesis extraData: expected a 0x string of whole bytes".to_owned()),
+        (
+            "\"nonce\": 1, \"code\": \"0x00\"",
+            "\"nonce\": 1, \"code\": \"0x0\"",
+            "genesis alloc.0x0000F90827F1C53a10cb7A02335B175320002935.code: expected a 0x string of whole bytes".to_owned(),
+        ),
+        (
+            "\"code\": \"0x00\"",
+            "\"code\": \"0x00\", \"storage\": {\"0x1\": \"0x1\", \"0x01\": \"0x2\"}",
+            "genesis alloc.0x0000F90827F1C53a10cb7A02335B175320002935.storage.0x01: duplicate key".to_owned(),
+        ),
+        (
+            "\"code\": \"0x00\"",
+            "\"code\": \"0x00\", \"storage\": {\"0xg\": \"0x1\"}",
+            "genesis alloc.0x0000F90827F1C53a10cb7A02335B175320002935.storage.0xg: expected a slot of at most 32 bytes in hex as key".to_owned(),
+        ),
+        ("\"nonce\": 1", "\"nonce\": \"18446744073709551616\"", "genesis alloc.0x0000F90827F1C53a10cb7A02335B175320002935.nonce: number is wider than 64 bits".to_owned()),
+    ];
+    let have: Vec<_> = cases
+        .iter()
+        .map(|(from, to, _)| {
+            edited(&[(from, to)]).map_or_else(|e| e.to_string(), |_| format!("{to} passed"))
+        })
+        .collect();
+    let want: Vec<_> = cases.iter().map(|(_, _, want)| want.clone()).collect();
+    assert_eq!(have, want);
+}
+
+#[test]
+fn operators_are_told_what_others_cannot_follow() {
+    let warnings = edited(&[]).unwrap().start_warnings();
+    assert_eq!(
+        warnings,
+        [
+            "evm forks after london are scheduled: go-ethereum peers cannot follow this network",
+            "the base fee is 0 in every block: go-ethereum peers leave at the first block over half full",
+            "1 of at least 4 advised signers: one copied key can fork this network",
+        ]
+    );
+    let goerli = Genesis::from_json(&vector("genesis/goerli.json")).unwrap();
+    assert!(goerli.start_warnings().iter().all(|warning| !warning.contains("base fee")));
+}
+
+#[test]
 fn what_is_ignored_is_said() {
     let genesis = edited(&[
         ("\"timestamp\": 0", "\"timestamp\": 0, \"comment\": \"ours\""),
@@ -341,6 +412,34 @@ proptest! {
     fn any_genesis_round_trips(genesis in any_genesis()) {
         let again = Genesis::from_json(&to_json(&genesis)).unwrap();
         prop_assert_eq!(again, genesis);
+    }
+
+    /// A file with some bytes changed, cut or doubled reads or is refused; it never ends the program.
+    #[test]
+    fn damaged_files_are_read_or_refused(
+        edits in proptest::collection::vec((any::<usize>(), 0_u8..4, any::<u8>(), 0_usize..40), 1..6),
+    ) {
+        let mut bytes = BARE_DEV.replace("HISTORY", "0x00").into_bytes();
+        for (at, kind, byte, length) in edits {
+            let at = at % bytes.len();
+            let end = (at + length).min(bytes.len());
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes[at] = b"{}[]\",:x0-9"[usize::from(byte) % 11],
+                2 => drop(bytes.drain(at..end)),
+                _ => {
+                    let piece = bytes[at..end].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+            if bytes.is_empty() {
+                bytes.push(byte);
+            }
+        }
+        if let Ok(genesis) = Genesis::from_json(&bytes) {
+            let _ = genesis.validate_runnable();
+            prop_assert_eq!(Genesis::from_json(&to_json(&genesis)).unwrap().hash(), genesis.hash());
+        }
     }
 
     #[test]

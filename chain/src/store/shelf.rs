@@ -215,7 +215,7 @@ impl Shelf {
     }
 
     /// Every stored block above `number`, all branches, ascending by number.
-    pub(super) fn blocks_above(&self, number: u64) -> Result<Vec<StoredBlock>, ChainError> {
+    pub(crate) fn blocks_above(&self, number: u64) -> Result<Vec<StoredBlock>, ChainError> {
         let mut rows = Vec::new();
         let from = (number + 1).to_be_bytes();
         self.kv.range(Table::Blocks, &from, None, &mut |_, row| {

@@ -7,6 +7,7 @@ mod flushing;
 mod geth;
 mod history;
 mod known;
+mod own_key;
 mod parts;
 mod proofs;
 mod recorded;
