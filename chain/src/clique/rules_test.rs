@@ -288,10 +288,12 @@ fn each_rule_broken_alone_is_named() {
 fn the_higher_of_two_broken_rules_is_named() {
     let mut pairs = 0;
     for (at, (row, real, first, want)) in RULES.iter().enumerate() {
-        for (below, _, second, _) in &RULES[at + 1..] {
+        for (below, _, second, want_below) in &RULES[at + 1..] {
             let mut case = Case::new(*real);
             second(&mut case);
-            if row == below || case.verify().is_ok() {
+            // on this header the second change may break another rule, or none
+            let alone = case.verify().err().map(|error| error.to_string());
+            if row == below || alone.as_deref() != Some(*want_below) {
                 continue;
             }
             first(&mut case);
@@ -305,7 +307,7 @@ fn the_higher_of_two_broken_rules_is_named() {
             pairs += 1;
         }
     }
-    assert!(pairs > 300, "{pairs}");
+    assert!(pairs > 100, "{pairs}");
 }
 
 fn is_same(a: &Case, b: &Case) -> bool {
