@@ -57,7 +57,7 @@ mod tests {
     proptest! {
         /// alloy's own recovery is the oracle: for signatures of keys, and for any three numbers.
         #[test]
-        fn agrees_with_alloy(kind: u8, nonce: u64, r: [u8; 32], s: [u8; 32], v: bool, key in 1_u8..) {
+        fn agrees_with_alloy(kind: u8, nonce: u64, r: [u8; 32], s: [u8; 32], v: bool, key in 1_u8..255) {
             let any = Signature::new(U256::from_be_bytes(r), U256::from_be_bytes(s), v);
             let drawn = transaction(kind, nonce, any);
             prop_assert_eq!(recover(&drawn), drawn.recover_signer().ok());

@@ -106,15 +106,16 @@ impl Oracle {
 impl Standing {
     fn count_vote(&mut self, signer: Address, about: Address, authorize: bool) {
         self.votes.retain(|&vote| vote != (signer, about));
-        if self.signers.contains(&about) == authorize {
-            return;
+        let is_member = self.signers.contains(&about);
+        if is_member != authorize {
+            self.votes.push((signer, about));
         }
-        self.votes.push((signer, about));
+        // A vote that changes nothing still touches the account: what a smaller set made a majority is decided now.
         let count = self.votes.iter().filter(|(_, voted)| *voted == about).count();
         if count <= self.signers.len() / 2 {
             return;
         }
-        if authorize {
+        if !is_member {
             self.signers.push(about);
             self.signers.sort();
         } else {

@@ -9,12 +9,13 @@ use std::{
 
 use chain::{
     blockchain::{Blockchain, Storage},
+    disk::{Disk, OsDisk},
     error::ChainError,
     genesis::{Genesis, MAX_FILE_BYTES},
 };
 use clap::Args;
 
-use crate::{error::NodeError, files, service::STORE_FOLDER};
+use crate::{error::NodeError, service::STORE_FOLDER};
 
 /// The genesis of a data folder, in its folder `msnet`.
 pub const GENESIS_FILE: &str = "genesis.json";
@@ -55,8 +56,8 @@ pub fn init(args: &InitArgs) -> Result<String, NodeError> {
         .validate_runnable()
         .map_err(|source| NodeError::BadGenesis { path: args.file.clone(), source })?;
     let folder = args.datadir.join(STORE_FOLDER);
-    Blockchain::open(&genesis, Storage::Dir(folder))?.close()?;
-    remember(&args.datadir, &bytes)?;
+    Blockchain::open(&genesis, Storage::Dir(folder.clone()))?.close()?;
+    remember(&OsDisk, &folder, &bytes)?;
     let warnings = genesis.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     Ok(format!(
         "{}Successfully wrote genesis state hash={} datadir={}\n",
@@ -118,16 +119,16 @@ pub fn remembered(datadir: &Path) -> Result<Option<Vec<u8>>, NodeError> {
     if path.exists() { read_genesis(&path).map(Some) } else { Ok(None) }
 }
 
-/// Keeps the genesis beside the chain that was opened with it.
+/// Keeps the genesis beside the chain in `folder` that was opened with it.
 ///
 /// # Errors
 /// [`ChainError::Io`].
-pub fn remember(datadir: &Path, genesis: &[u8]) -> Result<(), NodeError> {
-    let path = datadir.join(STORE_FOLDER).join(GENESIS_FILE);
-    if fs::read(&path).is_ok_and(|there| there == genesis) {
+pub fn remember(disk: &dyn Disk, folder: &Path, genesis: &[u8]) -> Result<(), NodeError> {
+    let path = folder.join(GENESIS_FILE);
+    if disk.read(&path).is_ok_and(|there| there == genesis) {
         return Ok(());
     }
-    files::write_whole(&path, 0o644, genesis)
+    disk.replace(&path, genesis)
         .map_err(|source| ChainError::Io { doing: "write", path, source }.into())
 }
 

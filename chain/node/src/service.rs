@@ -89,16 +89,15 @@ impl Node {
             tracing::warn!(%warning, "genesis");
         }
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
-        let datadir = config.datadir.clone();
         let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
         let mut chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        if let Some((disk, folder)) = &place {
+            network::remember(disk.as_ref(), folder, &config.genesis)?;
+        }
         let disk = DiskWatch::new(place, config.min_free_disk_mib);
         if config.reexecutes {
             chain.reexecute_own_blocks();
-        }
-        if let Some(datadir) = &datadir {
-            network::remember(datadir, &config.genesis)?;
         }
         let guard = Guard::open(folder.as_ref().map(|folder| folder.join(PERMISSIONS_FILE)))?;
         for flag in config.txpool.raised() {

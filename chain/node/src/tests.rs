@@ -180,7 +180,6 @@ async fn what_arrives_is_run_once_and_recovered_once() {
         let config = NodeConfig { reexecutes: true, ..config(period_secs) };
         let node = Node::start(config.clone()).await.expect("the node starts");
         let handle = node.handle();
-        let mut events = handle.subscribe();
         let mut batch: Vec<Transaction> = (0..300).map(|nonce| transfer(nonce, nonce)).collect();
         batch.push(transfer(0, 0));
         let verdicts = handle.submit_many(batch.clone()).await;
@@ -193,16 +192,15 @@ async fn what_arrives_is_run_once_and_recovered_once() {
             ),
             "{again:?}"
         );
+        let count = |head: &chain::blockchain::ExecutedBlock| head.block.senders().len();
+        let mut mined_count = 0;
         let mut blocks = Vec::new();
-        while blocks
-            .iter()
-            .map(|block: &chain::block::RecoveredBlock| block.senders().len())
-            .sum::<usize>()
-            < 300
-        {
-            let event = tokio::time::timeout(PATIENCE, events.recv()).await.expect("in time");
-            let ChainEvent::NewHead(change) = event.expect("the node runs");
-            blocks.extend(change.added.iter().map(|executed| executed.block.clone()));
+        while mined_count < 300 {
+            wait_for(handle.reader(), blocks.len() as u64 + 1).await;
+            let next = handle.reader().block_by_number(blocks.len() as u64 + 1);
+            let next = next.expect("readable").expect("at most the head");
+            mined_count += count(&next);
+            blocks.push(next.block.clone());
         }
         let mined = blocks.iter().flat_map(|block| &block.body().transactions);
         assert!(mined.eq(&batch[..300]), "in the order of their nonces");
@@ -236,11 +234,12 @@ async fn proposals_reach_the_blocks_and_outlive_the_node() {
     let own = dev_accounts::keys()[0].address().expect("a valid key");
     assert!(handle.propose(own, false).is_err(), "the last signer stays");
     handle.propose(friend, true).expect("a stranger may come");
-    let number = handle.reader().head().number();
-    wait_for(handle.reader(), number + 2).await;
-    let head = handle.reader().head();
-    let snapshot = handle.reader().snapshot(head.hash()).expect("a snapshot");
-    assert!(snapshot.signers.contains(&friend), "one of one is a majority");
+    let start = Instant::now();
+    let head = || handle.reader().head().hash();
+    while !handle.reader().snapshot(head()).expect("known").signers.contains(&friend) {
+        assert!(start.elapsed() < PATIENCE, "one of one is a majority");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     node.stop().await.expect("stops");
 
     let node = Node::start(kept).await.expect("starts again");
