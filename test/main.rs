@@ -4,6 +4,7 @@ mod architecture;
 mod bad_input;
 mod crash;
 mod demo;
+mod fuzz;
 mod harness;
 #[path = "judges/mod.rs"]
 mod judge;

@@ -166,12 +166,15 @@ pub fn open(path: &Path, password: &[u8]) -> Result<SignerKey, KeystoreError> {
     decrypt(&json, password).map_err(|source| in_file(path, source))
 }
 
-/// Reads a secret file, whole.
+/// Reads a secret file, whole. It was not made by us, so rights that are too wide are warned about, not refused.
 ///
 /// # Errors
-/// [`KeystoreError::ReadableByOthers`], [`KeystoreError::TooLarge`], [`KeystoreError::Io`].
+/// [`KeystoreError::TooLarge`], [`KeystoreError::Io`].
 pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
-    check_mode(path)?;
+    match check_mode(path) {
+        Err(warning @ KeystoreError::ReadableByOthers { .. }) => tracing::warn!("{warning}"),
+        checked => checked?,
+    }
     read_bounded(path)
 }
 
