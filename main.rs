@@ -44,7 +44,6 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "made once a run")]
 enum Command {
     /// A chain and two hospitals on this machine, and one story from records to a decided complaint.
     Demo(demo::DemoArgs),

@@ -3,6 +3,7 @@
 //! `cargo bench -p chain --bench pool [-- SENDERS]` prints medians of five runs in µs a transaction
 //! and what that is a second, for both orders. Signatures are not in it, nor is reading the state.
 #![expect(clippy::print_stdout, reason = "a measurement's output")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a bench reads the clock")]
 
 use std::time::{Duration, Instant};
 

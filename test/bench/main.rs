@@ -36,8 +36,8 @@ struct Args {
     /// To whom. What is not found is named and left out.
     #[arg(long, value_delimiter = ',', default_values_t = [NodeKind::Msnet, NodeKind::Anvil, NodeKind::Geth])]
     nodes: Vec<NodeKind>,
-    /// Transactions that may wait for a block at a time.
-    #[arg(long, default_value_t = 15_000)]
+    /// Transactions that may wait for a block at a time; nobody can mine more than that a period.
+    #[arg(long, default_value_t = 40_000)]
     max_pending: usize,
     /// Where `throughput.json` and `throughput.svg` go.
     #[arg(long, default_value = "target/bench")]

@@ -1,4 +1,5 @@
 //! `msnet account new|list|import|update`: key files, in geth's words.
+#![expect(clippy::result_large_err, reason = "a command makes its error once, and ends")]
 
 use std::{
     io::{self, Write},

@@ -97,7 +97,7 @@ pub struct MinerArgs {
         value_name = "WEI"
     )]
     pub gas_price: Option<u128>,
-    /// Free text of up to 32 bytes in own blocks [default: msnet/<version>]
+    /// Free text of up to 32 bytes in own blocks [default: msnet and its version]
     #[arg(id = "miner_extradata", long = "miner.extradata", env = "MSNET_MINER_EXTRADATA", value_name = "TEXT", value_parser = vanity)]
     pub extra_data: Option<Vanity>,
     /// Who comes first: senders in turn (fair) or the best tip (price) [default: fair where gas is free]

@@ -11,7 +11,11 @@
 //! The names are those of the flags. What the file says becomes the flags' default, so that clap itself decides who
 //! comes first; a name that no flag has is an error, with the nearest one there is.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
 use toml::{Table, Value};
@@ -144,7 +148,7 @@ fn flatten(prefix: String, table: Table, into: &mut Vec<(String, Value)>) {
 fn defaults(
     command: &Command,
     given: &ArgMatches,
-    path: &PathBuf,
+    path: &Path,
     values: Vec<(String, Value)>,
 ) -> Result<Vec<(String, Vec<String>)>, SettingsError> {
     let is_given = |arg: &Arg| {
@@ -157,12 +161,12 @@ fn defaults(
             .get_arguments()
             .find(|arg| arg.get_long() == Some(&name) && name != CONFIG_FLAG)
             .ok_or_else(|| SettingsError::Unknown {
-                path: path.clone(),
+                path: path.to_owned(),
                 nearest: nearest(command, &name),
                 name: name.clone(),
             })?;
         let texts = texts(arg, &value).ok_or_else(|| SettingsError::WrongKind {
-            path: path.clone(),
+            path: path.to_owned(),
             name,
             value: value.type_str().to_owned(),
         })?;

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 
 use super::{
     Position, SEGMENT_HEADER_BYTES, io_error, last_segment,
-    segment::{FRAME_HEADER_BYTES, Scan, check_segment_header},
+    segment::{FRAME_HEADER_BYTES, Scan, ShowFrame, check_segment_header},
     segment_path,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(crate) fn scan_file(
     path: &Path,
     genesis: B256,
     start: u64,
-    show: &mut dyn FnMut(u64, &[u8]) -> Result<(), ChainError>,
+    show: &mut ShowFrame<'_>,
 ) -> Result<ScanEnd, ChainError> {
     let failed = |error| io_error("read", path, error);
     let file = disk.open(path, OpenMode::Read).map_err(failed)?;

@@ -216,7 +216,7 @@ fn a_full_disk_is_no_lasting_harm() {
         let (used, end) = (disk.used(), log.end());
         for room in [0, 8, 20, 30] {
             disk.set_capacity(used + room);
-            let error = log.append(&[payload.clone()]).unwrap_err();
+            let error = log.append(std::slice::from_ref(&payload)).unwrap_err();
             assert!(error.is_disk_full(), "{error}");
             let copy = disk.cut(room);
             copy.set_capacity(u64::MAX);
@@ -224,7 +224,10 @@ fn a_full_disk_is_no_lasting_harm() {
             assert!(seen.iter().all(|(_, seen)| *seen != payload));
         }
         disk.set_capacity(u64::MAX);
-        assert_eq!(log.append(&[payload.clone()]).unwrap()[0].length as usize, payload.len());
+        assert_eq!(
+            log.append(std::slice::from_ref(&payload)).unwrap()[0].length as usize,
+            payload.len()
+        );
         assert!(log.end() > end);
     }
     let (log, seen) = open_sim(&disk).unwrap();

@@ -95,7 +95,7 @@ mod x86 {
         0x8000_0000_8000_8081, 0x8000_0000_0000_8080, 0x0000_0000_8000_0001, 0x8000_0000_8000_8008,
     ];
 
-    /// keccak-f[1600] and the sponge around it, over `$lanes` states in registers of type `$word`.
+    /// Keccak-f of 1,600 bits and the sponge around it, over `$lanes` states in registers of type `$word`.
     macro_rules! sponge {
         ($name:ident, $feature:literal, $lanes:literal, $word:ty, $zero:expr, $splat:expr,
          $xor:expr, $xor3:expr, $chi:expr, $rol:ident) => {

@@ -551,7 +551,7 @@ mod tests {
         let address = |index: u64| Address::left_padding_from(&index.to_be_bytes());
         let account = |index: u64| {
             let state = Account { nonce: index, balance: U256::MAX, ..Account::default() };
-            (address(index), (index % 3 > 0).then_some(state))
+            (address(index), (!index.is_multiple_of(3)).then_some(state))
         };
         let slot = |index: u64| ((address(index / 3), U256::from(index)), U256::MAX);
         Diff {

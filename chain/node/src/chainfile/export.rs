@@ -1,4 +1,5 @@
 //! `msnet export FILE [FIRST LAST]`.
+#![expect(clippy::result_large_err, reason = "a command makes its error once, and ends")]
 
 use std::{
     io::{self, BufWriter, Write},

@@ -9,6 +9,7 @@
 //!
 //! Every queue is bounded, so a file of any size needs the same memory. Blocks that are there already are passed over,
 //! so an import that was killed goes on where it was.
+#![expect(clippy::result_large_err, reason = "a command makes its error once, and ends")]
 
 use std::{
     io::Write,

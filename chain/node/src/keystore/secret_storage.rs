@@ -140,7 +140,7 @@ pub fn encrypt(key: &SignerKey, password: &[u8], cost: Cost) -> Result<Vec<u8>, 
         address: Some(hex::encode(address)),
         crypto: CryptoJson {
             cipher: "aes-128-ctr".to_owned(),
-            ciphertext: hex::encode(&*ciphertext),
+            ciphertext: hex::encode(*ciphertext),
             cipherparams: CipherParams { iv: hex::encode(iv) },
             kdf: "scrypt".to_owned(),
             kdfparams: KdfParams {

@@ -20,7 +20,7 @@ const FLIPS: usize = 150;
 #[derive(Debug, Clone)]
 enum Step {
     /// A block of somebody else arrives.
-    Import(RecoveredBlock),
+    Import(Box<RecoveredBlock>),
     /// The chain seals a block of its own, and it is this one.
     Seal(u64, B256),
 }
@@ -54,7 +54,7 @@ impl Story {
         let mut next_branch = branches.iter().peekable();
         for (turn, block) in (0..trunk).zip(&blocks) {
             let is_own = own.contains(&turn);
-            let import = Step::Import(block.clone());
+            let import = Step::Import(Box::new(block.clone()));
             steps.push(if is_own { Step::Seal(turn, block.hash()) } else { import });
             // The branch arrives when the trunk is two blocks short of its end, and so wins.
             if let Some((from, to)) = next_branch.next_if(|(_, to)| turn + 3 == *to) {
@@ -63,7 +63,7 @@ impl Story {
                     side.import(block.clone(), NOW_MS).unwrap();
                 }
                 for turn in *from..*to {
-                    steps.push(Step::Import(net.seal_empty_or_not(&mut side, turn, 2)));
+                    steps.push(Step::Import(Box::new(net.seal_empty_or_not(&mut side, turn, 2))));
                     note(&mut facts, &side);
                 }
             }
@@ -99,7 +99,7 @@ impl Story {
     /// Does one step. Returns the blocks that left the chain.
     fn take(&self, chain: &mut Blockchain, step: &Step) -> Result<Vec<B256>, ChainError> {
         let change = match step {
-            Step::Import(block) => match chain.import(block.clone(), NOW_MS)? {
+            Step::Import(block) => match chain.import((**block).clone(), NOW_MS)? {
                 Imported::Head(change) => change,
                 Imported::Known | Imported::Side => return Ok(Vec::new()),
             },
