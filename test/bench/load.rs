@@ -155,7 +155,7 @@ async fn prepare(
     if plan.workload == Workload::Erc20 {
         let created = own.create(nonce_of(rpc, own).await?);
         token = Some(created);
-        push(TxKind::Create, 0, plan.token.clone(), 2_000_000)?;
+        push(TxKind::Create, 0, plan.token.clone(), 900_000)?;
     }
     for key in keys {
         push(TxKind::Call(address(key)), 1_000 * ETHER, Vec::new(), 21_000)?;
