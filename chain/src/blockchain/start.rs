@@ -103,7 +103,7 @@ impl Blockchain {
 
     /// Puts the log's blocks into the tree and goes to the best head among them.
     pub(super) fn replay(&mut self, records: Vec<LogRecord>) -> Result<(), ChainError> {
-        for record in records {
+        for record in without_rewound(records) {
             self.take_record(record)?;
         }
         let mut view = (*self.view()).clone();
@@ -170,6 +170,22 @@ impl Blockchain {
     fn is_unflushed(&self, block: &RecoveredBlock) -> bool {
         block.header().number > self.store.flushed().number
     }
+}
+
+/// Leaves out the blocks that a later rewind passes over: the tables may have forgotten their parents.
+fn without_rewound(mut records: Vec<LogRecord>) -> Vec<LogRecord> {
+    let mut newest = u64::MAX;
+    records.reverse();
+    records.retain(|record| match record {
+        LogRecord::Block(block, ..) => block.header().number <= newest,
+        LogRecord::Rewind(number) => {
+            newest = newest.min(*number);
+            true
+        }
+        LogRecord::Receipts(..) | LogRecord::Bad(..) => true,
+    });
+    records.reverse();
+    records
 }
 
 /// The greatest height and time of any block that was stored.
