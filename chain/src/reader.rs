@@ -7,7 +7,7 @@ mod view;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bloom, U256};
 
 use crate::{
     block::{Block, Receipt, RecoveredBlock, SealedHeader},
@@ -20,7 +20,10 @@ use crate::{
         proof::{AccountProof, MAX_BLOCKS, Scratch, prove},
         root::{Nodes, StateTrie},
     },
-    store::snapshots::{Ancestry as _, Snapshots},
+    store::{
+        log_index::LogKey,
+        snapshots::{Ancestry as _, Snapshots},
+    },
 };
 
 pub(crate) use self::view::{Recent, View};
@@ -262,6 +265,23 @@ impl ChainReader {
         hash: B256,
     ) -> Result<Option<(Arc<ExecutedBlock>, usize)>, ChainError> {
         self.0.view().transaction(hash)
+    }
+
+    /// The first canonical blocks between `from` and `to`, both included, that may have a log under some key of each set;
+    /// at most `most`. `may_have` says the same of a bloom, for blocks so young that no index has them. A block that has
+    /// such a log is never left out; one that has none may be in.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn log_blocks(
+        &self,
+        from: u64,
+        to: u64,
+        sets: &[Vec<LogKey>],
+        may_have: impl Fn(&Bloom) -> bool,
+        most: usize,
+    ) -> Result<Vec<u64>, ChainError> {
+        self.0.view().log_blocks(from, to, sets, may_have, most)
     }
 
     /// The Clique snapshot after a block of any branch.

@@ -1,14 +1,17 @@
 //! [`Context`]: what a handler can reach.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use chain::{reader::ChainReader, spec::ChainSpec};
 use node::{SignerKey, handle::NodeHandle};
+use tokio::sync::Semaphore;
 
 use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
+    limits::{self, Limits},
+    ready::Ready,
     work::Work,
 };
 
@@ -29,6 +32,12 @@ pub struct Context {
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
     pub is_public: bool,
+    /// Limits that the operator set.
+    pub limits: Limits,
+    /// Recent blocks as JSON.
+    pub ready: Ready,
+    /// A place for each subscription.
+    pub subscriptions: Arc<Semaphore>,
 }
 
 impl Context {
@@ -49,6 +58,9 @@ impl Context {
             sending: tokio::sync::Mutex::default(),
             work: Work::default(),
             is_public: !config.addr.ip().is_loopback(),
+            limits: config.limits,
+            ready: Ready::default(),
+            subscriptions: Arc::new(Semaphore::new(limits::SUBSCRIPTIONS)),
         })
     }
 

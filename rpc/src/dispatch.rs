@@ -26,16 +26,12 @@ use crate::{
 type Read = fn(&Context, &Args) -> RpcResult;
 type Command = fn(Arc<Context>, Args) -> Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 
-/// Namespaces of this listener, as `rpc_modules` names them.
-pub const NAMESPACES: [&str; 6] = ["clique", "eth", "net", "rpc", "txpool", "web3"];
-
 const READS: &[(&str, Read)] = &[
     ("web3_clientVersion", web3::client_version),
     ("web3_sha3", web3::sha3),
     ("net_version", net::version),
     ("net_listening", net::listening),
     ("net_peerCount", net::peer_count),
-    ("rpc_modules", web3::modules),
     ("txpool_status", txpool::status),
     ("txpool_content", txpool::content),
     ("eth_chainId", net::chain_id),

@@ -39,6 +39,9 @@ pub enum RpcError {
     /// A limit of `limits.rs` is exceeded (-32005).
     #[error("{0}")]
     Limit(String),
+    /// A WebSocket or IPC message is larger than it may be (-32007).
+    #[error("Request is too big")]
+    TooLargeMessage,
     /// The answer is larger than a client may ask for (-32003).
     #[error("response exceeds 25 MB")]
     TooLarge,
@@ -68,6 +71,7 @@ impl RpcError {
             Self::Internal(_) => -32603,
             Self::Server(_) => -32000,
             Self::TooLarge => -32003,
+            Self::TooLargeMessage => -32007,
             Self::Limit(_) => -32005,
             Self::Revert(_) => 3,
         }

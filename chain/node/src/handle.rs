@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Work,
     /// Verify a block and make it part of the chain.
     Import(Box<RecoveredBlock>, oneshot::Sender<Result<Imported, ChainError>>),
+    /// Say that you are there.
+    Ping(oneshot::Sender<()>),
     /// End.
     Stop,
 }
@@ -176,6 +178,12 @@ impl NodeHandle {
         let send = move || commands.send(command).map_err(|_| SubmitError::Stopped);
         tokio::task::spawn_blocking(send).await.map_err(|_| SubmitError::Stopped)??;
         Ok(verdict.await.map_err(|_| SubmitError::Stopped)??)
+    }
+
+    /// True once the thread that writes the chain has answered; false if it has ended, or its queue is full.
+    pub async fn ping(&self) -> bool {
+        let (reply, answered) = oneshot::channel();
+        self.commands.try_send(Command::Ping(reply)).is_ok() && answered.await.is_ok()
     }
 
     /// Once until the writer looks; a full queue of commands wakes it as well.

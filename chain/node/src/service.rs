@@ -273,6 +273,8 @@ impl Writer {
                     // Whoever asked may have left; the block stays.
                     let _ = reply.send(verdict);
                 }
+                // whoever asked may have left
+                Ok(Command::Ping(reply)) => drop(reply.send(())),
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
             if let Err(error) = self.chain.flush_if_due(now_ms()) {

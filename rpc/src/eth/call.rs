@@ -59,7 +59,7 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state, header): (CallObject, Option<BlockId>, Overrides, BlockOverride) =
         args.read()?;
     let block = id.unwrap_or_default().state_block(context)?.block.hash();
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let scene = Scene { context, block, call: &call, state: &state, header: &header };
     let outcome = scene.run(gas).map_err(|error| match error {
         ChainError::CallRefused { reason } => {
@@ -94,7 +94,7 @@ pub fn estimate_gas(context: &Context, args: &Args) -> RpcResult {
 pub fn create_access_list(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state): (CallObject, Option<BlockId>, Overrides) = args.read()?;
     let block = id.unwrap_or_default().state_block(context)?;
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let header = BlockOverride::default();
     let scene = Scene { context, block: block.hash(), call: &call, state: &state, header: &header };
     let mut list = call.access_list.clone().unwrap_or_default();
