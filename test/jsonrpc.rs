@@ -235,6 +235,13 @@ fn hostile_calls_of_strangers_are_answered_as_listed() {
 fn answers_are_held_to_the_standard() {
     let answer = |result: Value| json!({"jsonrpc": "2.0", "id": 1, "result": result});
     openrpc::judge("eth_chainId", &json!([]), &answer(json!("0x1")));
+    openrpc::judge("eth_getBlockByNumber", &json!([]), &answer(Value::Null));
+    openrpc::judge("eth_getLogs", &json!([]), &answer(json!([])));
+    let refused = [("eth_chainId", "0x01"), ("eth_gasPrice", "0x"), ("eth_getCode", "0xAB")];
+    for (method, result) in refused {
+        let judge = || openrpc::judge(method, &json!([]), &answer(json!(result)));
+        assert!(std::panic::catch_unwind(judge).is_err(), "{method} {result} passed");
+    }
     for broken in [answer(json!(1)), json!({"jsonrpc": "2.0", "id": 1}), json!([])] {
         let judge = || openrpc::judge("eth_chainId", &json!([]), &broken);
         assert!(std::panic::catch_unwind(judge).is_err(), "{broken} passed");

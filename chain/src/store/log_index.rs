@@ -180,7 +180,7 @@ mod tests {
         });
         let genesis = Genesis::from_json(genesis.to_string().as_bytes()).expect("a genesis");
         let clique = genesis.spec.clique.expect("it is Clique's");
-        let (store, _) = Store::open(&Storage::Memory, &genesis).expect("memory");
+        let (store, _) = Store::open(&Storage::Memory, &genesis, 1 << 20).expect("memory");
         let kv = kv.snapshot().expect("memory");
         Shelf { kv, ..store.shelf(clique).expect("memory") }
     }
