@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256};
-use chain::{reader::ChainReader, spec::ChainSpec};
+use chain::{reader::ChainReader, replay::Rules, spec::ChainSpec};
 use node::{SignerKey, handle::NodeHandle};
 
 use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
+    ots::index::Index,
+    voice::Voice,
     work::Work,
 };
 
@@ -25,6 +27,8 @@ pub struct Context {
     pub sending: tokio::sync::Mutex<()>,
     /// Polling filters.
     pub filters: Filters,
+    /// Which transactions touch an address.
+    pub addresses: Index,
     /// Threads for long work.
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
@@ -47,6 +51,7 @@ impl Context {
             keys,
             accounts,
             sending: tokio::sync::Mutex::default(),
+            addresses: Index::default(),
             work: Work::default(),
             is_public: !config.addr.ip().is_loopback(),
         })
@@ -60,6 +65,14 @@ impl Context {
     /// Rules of the network.
     pub fn spec(&self) -> &ChainSpec {
         self.chain().spec()
+    }
+
+    /// Whose forms answers have.
+    pub fn voice(&self) -> Voice {
+        match self.chain().rules() {
+            Rules::Clique => Voice::Geth,
+            Rules::Replay(_) => Voice::Standard,
+        }
     }
 
     /// Hash of the head.
