@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
-use chain::{reader::ChainReader, spec::ChainSpec};
+use chain::{reader::ChainReader, replay::Rules, spec::ChainSpec};
 use node::{SignerKey, handle::NodeHandle};
 use tokio::sync::Semaphore;
 
@@ -11,7 +11,9 @@ use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
     limits::{self, Limits},
+    ots::index::Index,
     ready::Ready,
+    voice::Voice,
     work::Work,
 };
 
@@ -28,6 +30,8 @@ pub struct Context {
     pub sending: tokio::sync::Mutex<()>,
     /// Polling filters.
     pub filters: Filters,
+    /// Which transactions touch an address.
+    pub addresses: Index,
     /// Threads for long work.
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
@@ -56,6 +60,7 @@ impl Context {
             keys,
             accounts,
             sending: tokio::sync::Mutex::default(),
+            addresses: Index::default(),
             work: Work::default(),
             is_public: !config.addr.ip().is_loopback(),
             limits: config.limits,
@@ -72,6 +77,14 @@ impl Context {
     /// Rules of the network.
     pub fn spec(&self) -> &ChainSpec {
         self.chain().spec()
+    }
+
+    /// Whose forms answers have.
+    pub fn voice(&self) -> Voice {
+        match self.chain().rules() {
+            Rules::Clique => Voice::Geth,
+            Rules::Replay(_) => Voice::Standard,
+        }
     }
 
     /// Hash of the head.

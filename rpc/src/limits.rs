@@ -61,6 +61,22 @@ pub const OSAKA_TX_GAS: u64 = 16_777_216;
 pub const OVERRIDE_ACCOUNTS: usize = 1_024;
 /// Runs of `eth_createAccessList` until its list is stable.
 pub const ACCESS_LIST_ROUNDS: usize = 10;
+/// Time of one trace, all of its transactions together.
+pub const TRACE_TIME: Duration = Duration::from_secs(5);
+/// Steps that the default tracer shows of one transaction: about 100 MB of JSON.
+pub const TRACE_STEPS: usize = 200_000;
+/// Blocks of one `trace_filter`.
+pub const TRACE_RANGE: u64 = 1_000;
+/// Entries of one `trace_filter`.
+pub const TRACE_ENTRIES: usize = 10_000;
+/// Transactions of one page of Otterscan's.
+pub const OTS_PAGE: usize = 25;
+/// Slots of one `debug_storageRangeAt`.
+pub const STORAGE_RANGE: usize = 1_024;
+/// Blocks that `debug_getModifiedAccounts…` walks over.
+pub const MODIFIED_RANGE: u64 = 1_000;
+/// Storage keys of one `eth_getProof`, slots of one `eth_getStorageValues`.
+pub const STORAGE_KEYS: usize = 1_024;
 /// Logs of one answer.
 pub const LOG_RESULTS: usize = 20_000;
 /// Blocks of one `eth_getLogs` on a listener that strangers can reach; a loopback listener has no

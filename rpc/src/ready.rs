@@ -55,13 +55,13 @@ pub struct LogsJson {
 }
 
 impl LogsJson {
-    fn new(block: &ExecutedBlock) -> Self {
+    fn new(context: &Context, block: &ExecutedBlock) -> Self {
         let (mut text, mut ends) = (String::from("["), Vec::new());
         for position in log::positions(block) {
             if !ends.is_empty() {
                 text.push(',');
             }
-            text.push_str(&log::render(block, position, false).to_string());
+            text.push_str(&log::render(block, position, false, context.voice()).to_string());
             ends.push(text.len());
         }
         text.push(']');
@@ -94,8 +94,8 @@ impl BlockJson {
     }
 
     /// The logs of the block, which must be this one.
-    pub fn logs(&self, block: &ExecutedBlock) -> &LogsJson {
-        self.logs.get_or_init(|| LogsJson::new(block))
+    pub fn logs(&self, context: &Context, block: &ExecutedBlock) -> &LogsJson {
+        self.logs.get_or_init(|| LogsJson::new(context, block))
     }
 }
 
@@ -116,12 +116,13 @@ impl Form {
         }
     }
 
-    fn render(self, block: &ExecutedBlock) -> Bytes {
+    fn render(self, context: &Context, block: &ExecutedBlock) -> Bytes {
         let value = match self {
-            Self::Hashes => render_block(block, false),
-            Self::Whole => render_block(block, true),
+            Self::Hashes => render_block(block, false, context.voice()),
+            Self::Whole => render_block(block, true, context.voice()),
             Self::Receipts => {
-                Value::Array((0..block.receipts.len()).map(|i| render_receipt(block, i)).collect())
+                let all = 0..block.receipts.len();
+                Value::Array(all.map(|i| render_receipt(block, i, context)).collect())
             }
         };
         value.to_string().into()
@@ -215,9 +216,11 @@ async fn give(
         return Some(Ok(bytes.clone()));
     }
     if block.receipts.len() <= SMALL_BLOCK {
-        return Some(Ok(form.of(&kept).get_or_init(|| form.render(&block)).clone()));
+        let bytes = form.of(&kept).get_or_init(|| form.render(context, &block));
+        return Some(Ok(bytes.clone()));
     }
-    let make = move || Ok(form.of(&kept).get_or_init(|| form.render(&block)).clone());
+    let run = Arc::clone(context);
+    let make = move || Ok(form.of(&kept).get_or_init(|| form.render(&run, &block)).clone());
     Some(context.work.run(make).await)
 }
 

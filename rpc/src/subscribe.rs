@@ -146,7 +146,7 @@ async fn run(kind: Kind, pending: PendingSubscriptionSink, context: &Context) ->
         }
         Kind::Receipts(hashes) => {
             let events = context.node.subscribe();
-            follow_heads(pending, events, |change| receipts_of(change, &hashes)).await
+            follow_heads(pending, events, |change| receipts_of(context, change, &hashes)).await
         }
         Kind::Syncing => {
             let Ok(sink) = pending.accept().await else { return false };
@@ -160,11 +160,11 @@ async fn run(kind: Kind, pending: PendingSubscriptionSink, context: &Context) ->
 }
 
 /// The wanted receipts of each new block that has some.
-fn receipts_of(change: &HeadChange, hashes: &BTreeSet<B256>) -> Vec<Value> {
+fn receipts_of(context: &Context, change: &HeadChange, hashes: &BTreeSet<B256>) -> Vec<Value> {
     let of_block = |block: &Arc<chain::blockchain::ExecutedBlock>| {
         let all = 0..block.receipts.len();
         let wanted = all.filter(|i| hashes.is_empty() || hashes.contains(&hash_at(block, *i)));
-        wanted.map(|i| render_receipt(block, i)).collect::<Vec<_>>()
+        wanted.map(|i| render_receipt(block, i, context)).collect::<Vec<_>>()
     };
     let lists = change.added.iter().map(of_block).filter(|list| !list.is_empty());
     lists.map(Value::Array).collect()

@@ -26,6 +26,7 @@ use crate::{
     permissions::Guard,
     proposals::Proposals,
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
+    replay::Marked,
 };
 
 /// Transactions that enter the pool under one lock: well below a millisecond, so that the builder hardly waits.
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) gas_price_floor: u128,
     pub(crate) disk: DiskWatch,
     pub(crate) proposals: Mutex<Proposals>,
+    /// The safe and the final block of a recorded chain.
+    pub(crate) marked: Option<Marked>,
 }
 
 impl Shared {
@@ -227,6 +230,11 @@ impl NodeHandle {
     /// Executable transactions from now on.
     pub fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransactions> {
         self.shared.events.subscribe_pending()
+    }
+
+    /// The safe and the final block, where a recorded chain is served.
+    pub fn marked(&self) -> Option<Marked> {
+        self.shared.marked
     }
 
     /// A waiting transaction.

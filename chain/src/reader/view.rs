@@ -268,6 +268,14 @@ impl View {
         scratch.take_back(diff.accounts.iter().map(|(&address, &old)| (address, old)))
     }
 
+    /// Accounts that block `number` changed, if the way back before it is kept.
+    pub(crate) fn changed_accounts(&self, number: u64) -> Result<Vec<Address>, ChainError> {
+        if let Some(recent) = self.recent_at(number) {
+            return Ok(recent.layer.changes.accounts.keys().copied().collect());
+        }
+        Ok(self.shelf.diff(number)?.accounts.keys().copied().collect())
+    }
+
     /// As [`Self::state_at`].
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::{
     limits,
     param::{self, Args, Flaw, Param},
     render::{address, data, quantity},
+    voice::Voice,
 };
 
 /// Topic positions of a log (EVM `LOG0` to `LOG4`).
@@ -132,7 +133,7 @@ impl Param for LogFilter {
             (Some(_), ..) => {
                 let text =
                     "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
-                return Err(RpcError::Params(text.to_owned()).into());
+                return Err(text.into());
             }
             (None, from, to) => {
                 let latest = BlockNumber::Latest;
@@ -374,12 +375,12 @@ impl Found {
             < limits::READY_BLOCKS as u64;
         if !is_recent {
             for place in places {
-                self.push(render(block, place, false).to_string().as_bytes());
+                self.push(render(block, place, false, context.voice()).to_string().as_bytes());
             }
             return;
         }
         let kept = context.ready.block(block.hash());
-        let logs = kept.logs(block);
+        let logs = kept.logs(context, block);
         if places.len() == logs.count() && self.count == 0 {
             self.count = logs.count();
             self.whole = Some(logs.all().clone());
@@ -432,6 +433,9 @@ fn resolve_range(
     }
     let head = context.chain().head().block.header().number;
     let resolve = |end: BlockNumber| match end {
+        BlockNumber::Safe | BlockNumber::Finalized if context.node.marked().is_some() => {
+            Ok(end.block(context)?.map_or(head, |block| block.number()))
+        }
         BlockNumber::Number(number) => Ok(number),
         BlockNumber::Earliest => Ok(0),
         BlockNumber::Latest | BlockNumber::Pending => Ok(head),
@@ -448,17 +452,22 @@ fn too_many(from: u64, overflowed: u64) -> RpcError {
     RpcError::Limit(format!("query exceeds max results {max}, retry with the range {from}-{last}"))
 }
 
-/// The wanted logs of a block.
+/// The wanted logs of a block, for those who follow a living chain: a Clique chain.
 pub fn render_all(block: &Arc<ExecutedBlock>, criteria: &Criteria, is_removed: bool) -> Vec<Value> {
-    let places = criteria.find_in(block);
-    places.into_iter().map(|position| render(block, position, is_removed)).collect()
+    let places = criteria.find_in(block).into_iter();
+    places.map(|position| render(block, position, is_removed, Voice::Geth)).collect()
 }
 
 /// One log; the position must exist. `removed` tells listeners that its block left the chain.
-pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool) -> Value {
+pub fn render(
+    block: &ExecutedBlock,
+    position: Position,
+    is_removed: bool,
+    voice: Voice,
+) -> Value {
     let log = &block.receipts[position.transaction].logs[position.log];
     let topics: Vec<Value> = log.topics().iter().map(data).collect();
-    json!({
+    let mut out = json!({
         "address": address(log.address),
         "topics": topics,
         "data": data(&log.data.data),
@@ -468,7 +477,11 @@ pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool) -> Va
         "blockHash": data(block.block.hash()),
         "logIndex": quantity(position.log_index),
         "removed": is_removed,
-    })
+    });
+    if voice.is_standard() {
+        out["blockTimestamp"] = quantity(block.block.header().timestamp);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -533,6 +546,6 @@ mod tests {
             assert_eq!(LogFilter::from_json(&filter), Err(text.into()), "{filter}");
         }
         let both = json!({"blockHash": B256::ZERO, "fromBlock": "0x1"});
-        assert!(matches!(LogFilter::from_json(&both), Err(Flaw::Whole(RpcError::Params(_)))));
+        assert!(matches!(LogFilter::from_json(&both), Err(Flaw::Form(_))));
     }
 }
