@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod fuzz;
 mod harness;
+mod jsonrpc;
 #[path = "judges/mod.rs"]
 mod judge;
 mod ledger_vectors;

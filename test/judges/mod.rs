@@ -6,9 +6,12 @@
 
 mod clique;
 mod clique_chain;
+pub(crate) mod exchanges;
 mod fork_choice;
+pub(crate) mod http;
 mod keystore;
 mod rlp;
+pub(crate) mod rpc;
 mod transactions;
 mod trie;
 

@@ -6,6 +6,7 @@
 pub mod build;
 pub mod call;
 pub mod env;
+pub mod rerun;
 pub mod sandbox;
 
 use std::sync::{Arc, Mutex, PoisonError};

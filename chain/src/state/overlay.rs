@@ -2,6 +2,8 @@
 //!
 //! It remembers what it read from the parent's state and what the transactions wrote, and closes into [`Changes`].
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256,
     map::{AddressMap, AddressSet, B256Map, HashMap, HashSet},
@@ -95,6 +97,21 @@ impl Overlay {
             return Ok(U256::ZERO);
         }
         self.parent_slot(address, slot)
+    }
+
+    /// All slots of an account that are not zero, as of now.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn slots_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, ChainError> {
+        let mut slots = match self.wiped.contains(&address) {
+            true => BTreeMap::new(),
+            false => self.parent.slots_of(address)?,
+        };
+        let written = self.slots.iter().filter(|((owner, _), _)| *owner == address);
+        slots.extend(written.map(|(&(_, slot), &value)| (slot, value)));
+        slots.retain(|_, value| !value.is_zero());
+        Ok(slots)
     }
 
     /// Sets an account, with code if given; without, it keeps its code.
