@@ -11,8 +11,8 @@ use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
     limits::{self, Limits},
-    ots::index::Index,
     ready::Ready,
+    ots::index::Index,
     voice::Voice,
     work::Work,
 };

@@ -55,6 +55,8 @@ pub const FILTER_LIFE: Duration = Duration::from_secs(5 * 60);
 pub const PENDING_RING: usize = 65_536;
 /// Gas of one `eth_call` or estimate.
 pub const CALL_GAS: u64 = 50_000_000;
+/// Time of one `eth_call` or estimate.
+pub const CALL_TIME: Duration = Duration::from_secs(5);
 /// Gas of one transaction under Osaka rules (EIP-7825).
 pub const OSAKA_TX_GAS: u64 = 16_777_216;
 /// Accounts in one set of state overrides.
@@ -108,6 +110,8 @@ pub struct Limits {
     pub batch_calls: usize,
     /// Gas of one call (`--rpc.gascap`).
     pub call_gas: u64,
+    /// Time of one call (`--rpc.evmtimeout`).
+    pub call_time: Duration,
     /// Blocks of one `eth_getLogs` on a listener that strangers can reach (`--rpc.logs.range`).
     pub log_range: u64,
 }
@@ -117,6 +121,7 @@ impl Default for Limits {
         Self {
             batch_calls: BATCH_CALLS,
             call_gas: CALL_GAS,
+            call_time: CALL_TIME,
             log_range: LOG_RANGE,
         }
     }

@@ -380,7 +380,7 @@ impl Found {
             return;
         }
         let kept = context.ready.block(block.hash());
-        let logs = kept.logs(context, block);
+        let logs = kept.logs(block, context.voice());
         if places.len() == logs.count() && self.count == 0 {
             self.count = logs.count();
             self.whole = Some(logs.all().clone());
