@@ -12,9 +12,13 @@ library Codes {
     bytes32 internal constant ACCESS_REGISTRY = "AccessRegistry";
     bytes32 internal constant DELIVERY_LEDGER = "DeliveryLedger";
     bytes32 internal constant SUPERVISION = "Supervision";
+    bytes32 internal constant ARBITRATION = "Arbitration";
     bytes32 internal constant SANCTIONS = "Sanctions";
     bytes32 internal constant CREDIBILITY = "Credibility";
     bytes32 internal constant INCENTIVES = "Incentives";
+    bytes32 internal constant COUNCIL = "Council";
+    /// @dev OpenZeppelin's, which carries out what the Council decided.
+    bytes32 internal constant TIMELOCK_CONTROLLER = "TimelockController";
 
     // ── institution kinds and accreditation tiers ──
 
