@@ -15,7 +15,16 @@ library Periods {
     uint64 internal constant KEY_DAYS = 1095;
     uint64 internal constant REVOCATION_DAYS = 7;
     uint64 internal constant RECOVERY_DAYS = 7;
+    /// @dev Longest time in which a key and its successor are both valid.
+    uint64 internal constant OVERLAP_DAYS = 30;
     uint64 internal constant GUARDIANS_DAYS = 7;
+    uint64 internal constant SERVICE_OFFER_DAYS = 730;
+
+    // ── records ──
+
+    uint64 internal constant EPOCH_GRACE_HOURS = 6;
+    uint64 internal constant LOG_GRACE_HOURS = 3;
+    uint64 internal constant CHALLENGE_DAYS = 30;
 
     // ── access ──
 
@@ -23,6 +32,14 @@ library Periods {
     uint64 internal constant ANSWER_MAX_DAYS = 60;
     uint64 internal constant GRANT_DAYS = 730;
     uint64 internal constant AGREEMENT_DAYS = 1095;
+
+    // ── break-glass ──
+
+    uint64 internal constant POSTING_HOURS = 2;
+    uint64 internal constant EMERGENCY_HOURS = 24;
+    uint64 internal constant REPORT_HOURS = 72;
+    uint64 internal constant VERDICT_HOURS = 72;
+    uint64 internal constant UNREPORTED_DAYS = 30;
 
     // ── deliveries ──
 
