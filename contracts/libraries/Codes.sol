@@ -15,6 +15,9 @@ library Codes {
     bytes32 internal constant SANCTIONS = "Sanctions";
     bytes32 internal constant CREDIBILITY = "Credibility";
     bytes32 internal constant INCENTIVES = "Incentives";
+    bytes32 internal constant ALGORITHM_REGISTRY = "AlgorithmRegistry";
+    bytes32 internal constant COMPUTE_JOBS = "ComputeJobs";
+    bytes32 internal constant PRIVACY_LEDGER = "PrivacyLedger";
 
     // ── institution kinds and accreditation tiers ──
 
