@@ -50,6 +50,16 @@ library Periods {
     uint64 internal constant ACKNOWLEDGE_MIN_HOURS = 1;
     uint64 internal constant ACKNOWLEDGE_MAX_DAYS = 30;
 
+    // ── computing ──
+
+    uint64 internal constant PERMIT_MIN_HOURS = 1;
+    uint64 internal constant PERMIT_MAX_DAYS = 60;
+    uint64 internal constant RUN_MIN_HOURS = 1;
+    uint64 internal constant RUN_MAX_DAYS = 60;
+    uint64 internal constant RESULT_DAYS = 7;
+    uint64 internal constant ALLOWANCE_DAYS = 365;
+    uint64 internal constant CAP_RAISE_DAYS = 7;
+
     // ── cases ──
 
     uint64 internal constant FILING_DAYS = 180;
