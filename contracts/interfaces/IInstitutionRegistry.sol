@@ -253,6 +253,12 @@ interface IInstitutionRegistry is IModule {
     /// credential of it with one of the roles in `roleMask`.
     function mayAct(bytes16 subject, bytes16 inst, uint16 roleMask) external view returns (bool);
 
+    /// @notice Who vouched for the institution's last application; zeros for a founder.
+    function sponsorsOf(bytes16 id) external view returns (bytes16 first, bytes16 second);
+
+    /// @notice Status now and group, in one call for those who ask about many.
+    function standing(bytes16 id) external view returns (Status status, uint32 group);
+
     /// @notice How many institutions had been activated and had not left by `t`. A suspended one
     /// still counts, so that nobody wins a vote by suspending rivals.
     function electorateAt(uint64 t) external view returns (uint256);

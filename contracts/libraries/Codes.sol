@@ -15,9 +15,16 @@ library Codes {
     bytes32 internal constant CARE_REGISTRY = "CareRegistry";
     bytes32 internal constant DELIVERY_LEDGER = "DeliveryLedger";
     bytes32 internal constant SUPERVISION = "Supervision";
+    bytes32 internal constant ARBITRATION = "Arbitration";
     bytes32 internal constant SANCTIONS = "Sanctions";
     bytes32 internal constant CREDIBILITY = "Credibility";
     bytes32 internal constant INCENTIVES = "Incentives";
+    bytes32 internal constant COUNCIL = "Council";
+    /// @dev OpenZeppelin's, which carries out what the Council decided.
+    bytes32 internal constant TIMELOCK_CONTROLLER = "TimelockController";
+    bytes32 internal constant ALGORITHM_REGISTRY = "AlgorithmRegistry";
+    bytes32 internal constant COMPUTE_JOBS = "ComputeJobs";
+    bytes32 internal constant PRIVACY_LEDGER = "PrivacyLedger";
 
     // ── institution kinds and accreditation tiers ──
 

@@ -50,16 +50,33 @@ library Periods {
     uint64 internal constant ACKNOWLEDGE_MIN_HOURS = 1;
     uint64 internal constant ACKNOWLEDGE_MAX_DAYS = 30;
 
+    // ── computing ──
+
+    uint64 internal constant PERMIT_MIN_HOURS = 1;
+    uint64 internal constant PERMIT_MAX_DAYS = 60;
+    uint64 internal constant RUN_MIN_HOURS = 1;
+    uint64 internal constant RUN_MAX_DAYS = 60;
+    uint64 internal constant RESULT_DAYS = 7;
+    uint64 internal constant ALLOWANCE_DAYS = 365;
+    uint64 internal constant CAP_RAISE_DAYS = 7;
+
     // ── cases ──
 
     uint64 internal constant FILING_DAYS = 180;
     uint64 internal constant CASE_ANSWER_DAYS = 7;
     uint64 internal constant EVIDENCE_DAYS = 7;
+    uint64 internal constant RECUSE_DAYS = 2;
+    uint64 internal constant COMMIT_DAYS = 4;
+    uint64 internal constant REVEAL_DAYS = 3;
     uint64 internal constant APPEAL_DAYS = 7;
     uint64 internal constant INTERIM_DAYS = 14;
 
     // ── governance ──
 
+    uint64 internal constant VOTE_DAYS = 7;
+    /// @dev For queueing after a vote, and for executing after the timelock's delay.
+    uint64 internal constant EXECUTION_DAYS = 14;
+    uint64 internal constant TIMELOCK_DAYS = 2;
     uint64 internal constant STOP_HOURS = 24;
     uint64 internal constant STOP_PAUSE_DAYS = 14;
     /// @dev Shortest day that a demonstration network may set, in seconds.
