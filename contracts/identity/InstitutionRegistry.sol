@@ -57,8 +57,8 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     mapping(bytes32 digest => bool) private _used;
 
-    /// @dev The application, by its time, that a sponsor vouched for last.
-    mapping(bytes16 id => mapping(bytes16 by => uint64 appliedAt)) private _sponsored;
+    /// @dev Who vouched for an application; the first `Institution.sponsors` of them count.
+    mapping(bytes16 id => bytes16[2]) private _sponsors;
 
     // ── constructor ──
 
@@ -282,6 +282,18 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     }
 
     /// @inheritdoc IInstitutionRegistry
+    function sponsorsOf(bytes16 id) public view returns (bytes16 first, bytes16 second) {
+        uint8 count = _institution[id].sponsors;
+        if (count > 0) first = _sponsors[id][0];
+        if (count > 1) second = _sponsors[id][1];
+    }
+
+    /// @inheritdoc IInstitutionRegistry
+    function standing(bytes16 id) external view returns (Status status, uint32 group) {
+        return (statusAt(id, _now()), _institution[id].group);
+    }
+
+    /// @inheritdoc IInstitutionRegistry
     function electorateAt(uint64 t) external view returns (uint256) {
         return _electorate.upperLookupRecent(t > type(uint48).max ? type(uint48).max : uint48(t));
     }
@@ -361,9 +373,10 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         _requireStatus(id, Status.Applied);
         Institution storage inst = _institution[id];
         if (_sameGroup(inst.group, _institution[by].group)) revert SameGroup(inst.group);
-        if (_sponsored[id][by] == inst.appliedAt) revert Exists(by);
+        (bytes16 first,) = sponsorsOf(id);
+        if (first == by) revert Exists(by);
 
-        _sponsored[id][by] = inst.appliedAt;
+        _sponsors[id][inst.sponsors] = by;
         uint8 count = ++inst.sponsors;
         if (count == SPONSORS_NEEDED) _setStatus(id, Status.Sponsored);
         emit InstitutionSponsored(id, by, count);
