@@ -379,7 +379,7 @@ contract BreakGlassTest is BreakGlassBase {
 
     /// @dev A verdict refuses every act, whoever tries.
     function _absorbing(bytes32 id, uint8 state) private {
-        vm.warp(_now() + 30 * DAY);
+        vm.warp(_now() + 10 * DAY);
         _expect(_wrongState(id, state, 1));
         vm.prank(second.addr);
         care.coSign(id, secondId);

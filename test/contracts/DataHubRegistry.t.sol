@@ -205,9 +205,9 @@ contract DataHubRegistryTest is AccessBase {
         _opened();
         _expect(_notParty(HUB, north.addr));
         vm.prank(north.addr);
-        keys.addKey(HUB, Codes.SEAL, abi.encode("seal"), _now(), _now() + DAY, "");
+        keys.addKey(HUB, Codes.SEAL, abi.encode(keccak256("seal")), _now(), _now() + DAY, "");
         vm.prank(_person.addr);
-        keys.addKey(HUB, Codes.SEAL, abi.encode("seal"), _now(), _now() + DAY, "");
+        keys.addKey(HUB, Codes.SEAL, abi.encode(keccak256("seal")), _now(), _now() + DAY, "");
         assertEq(keys.keysOf(HUB, Codes.SEAL).length, 1);
     }
 

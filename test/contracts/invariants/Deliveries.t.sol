@@ -13,7 +13,7 @@ contract DeliveriesInvariantTest is AccessBase {
     bytes32 private _grantId;
     bytes32[] private _ids;
     mapping(bytes32 id => uint8 state) private _seen;
-    mapping(bytes32 id => bool) private _received;
+    mapping(bytes32 id => bool) private _arrived;
     mapping(bytes32 id => uint256) private _keysPosted;
     string private _broken;
 
@@ -50,7 +50,7 @@ contract DeliveriesInvariantTest is AccessBase {
         vm.prank(south.addr);
         try ledger.postReceipt(r) {
             if (late) _broken = "a late receipt";
-            _received[id] = true;
+            _arrived[id] = true;
         } catch {}
     }
 
@@ -73,7 +73,7 @@ contract DeliveriesInvariantTest is AccessBase {
         vm.prank(south.addr);
         try ledger.acknowledge(a) {
             if (late) _broken = "a late acknowledgement";
-            _received[id] = true;
+            _arrived[id] = true;
         } catch {}
     }
 
@@ -100,7 +100,7 @@ contract DeliveriesInvariantTest is AccessBase {
         assertEq(_broken, "");
         for (uint256 i = 0; i < _ids.length; ++i) {
             IDeliveryLedger.Delivery memory d = ledger.delivery(_ids[i]);
-            if (d.state == IDeliveryLedger.State.Accepted) assertTrue(_received[_ids[i]]);
+            if (d.state == IDeliveryLedger.State.Accepted) assertTrue(_arrived[_ids[i]]);
             assertEq(d.faultCode == 0, d.faultSide == 0, "a fault has a side");
             assertLe(d.faultSide, 2);
             assertEq(d.seq, i + 1, "no gap");
