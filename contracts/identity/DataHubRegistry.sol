@@ -169,9 +169,8 @@ contract DataHubRegistry is Module, IDataHubRegistry {
     /// @inheritdoc IDataHubRegistry
     function serviceOffer(bytes32 offerId) external view returns (Offer memory) {
         PackedOffer storage o = _offers[offerId];
-        return Offer(
-            o.service, o.purpose, o.sensitivity, o.status, o.validUntil, o.algId, o.termsHash
-        );
+        return
+            Offer(o.service, o.purpose, o.sensitivity, o.status, o.validUntil, o.algId, o.termsHash);
     }
 
     /// @inheritdoc IDataHubRegistry

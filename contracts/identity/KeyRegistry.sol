@@ -513,8 +513,8 @@ contract KeyRegistry is Module, IKeyRegistry {
         _verifyDocument(_hashTypedDataV4(structHash), account, proof);
     }
 
-    /// @dev Checks that an institution or hub keeps an account at `t` without this key. A credential
-    /// may lose its last one: its institution can add another.
+    /// @dev Checks that an institution or hub keeps an account at `t` without this key. A
+    /// credential may lose its last one: its institution can add another.
     function _requireOtherAccount(PackedKey storage k, bytes32 keyId, uint64 t) private view {
         if (k.kind != Codes.ACCOUNT) return;
         bytes16 inst = _institutions().institutionOf(k.subject);

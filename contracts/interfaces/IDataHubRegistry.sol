@@ -82,10 +82,7 @@ interface IDataHubRegistry is IModule {
 
     /// @notice `hub` is open; `account` speaks for it.
     event HubOpened(
-        bytes16 indexed hub,
-        bytes16 indexed sponsor,
-        address indexed account,
-        bytes32 policyCommit
+        bytes16 indexed hub, bytes16 indexed sponsor, address indexed account, bytes32 policyCommit
     );
 
     /// @notice `hub` decides by another policy from now on.

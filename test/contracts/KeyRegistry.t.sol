@@ -319,12 +319,7 @@ contract KeyRegistryTest is Base {
         bytes memory proof = _binding(NORTH, _second, from, from + YEAR);
         vm.prank(north.addr);
         keys.rotateKey(
-            _keyId(north.addr),
-            abi.encodePacked(_second.addr),
-            from,
-            from + YEAR,
-            oldUntil,
-            proof
+            _keyId(north.addr), abi.encodePacked(_second.addr), from, from + YEAR, oldUntil, proof
         );
     }
 
@@ -532,8 +527,8 @@ contract KeyRegistryTest is Base {
         keys.setGuardians(NORTH, list, 1);
     }
 
-    /// @dev New guardians need 7 days; until then the ones before decide, also about a recovery that
-    /// ends later.
+    /// @dev New guardians need 7 days; until then the ones before decide, also about a recovery
+    /// that ends later.
     function test_EarlierGuardiansDecideUntilTheNewOnesAreInForce() public {
         assertEq(keys.guardiansInForce(NORTH).threshold, 0);
         _setGuardians();
