@@ -304,7 +304,8 @@ contract ComputeJobs is Module, IComputeJobs {
             emit SiteSettled(jobId, site, SiteState.Blamed);
             _credibility().record(owner, j.customer, Score.LATE, siteId(jobId, site));
         } else {
-            if (!j.settled) revert WrongState(jobId, uint8(j.state), uint8(State.Released));
+            _requireState(jobId, j, State.Released);
+            if (!j.settled) revert NotSettled(jobId);
             _requireSite(s, SiteState.Counted);
             s.state = SiteState.Rewarded;
             emit SiteSettled(jobId, site, SiteState.Rewarded);

@@ -167,6 +167,8 @@ interface IComputeJobs is IModule {
     error AlgorithmNotAllowed(bytes32 algId);
     /// @notice The dataset is not live, not open for computing, or not for this use.
     error NotCompatible(bytes16 dataset);
+    /// @notice The customer has neither confirmed nor let its time go by.
+    error NotSettled(bytes32 jobId);
     /// @notice Datasets stand in ascending order, each once.
     error NotAscending(bytes16 dataset);
 
