@@ -180,7 +180,9 @@ contract AlgorithmRegistryTest is ComputeBase {
     }
 
     function test_ReviewRefusesTheAuthorAndItsGroup() public {
-        (bytes16 sister, Vm.Wallet memory sisterWallet) = _joined("sister", 2);
+        (bytes16 sister, Vm.Wallet memory sisterWallet) = _joined("sister", 0);
+        vm.prank(admin);
+        institutions.setClass(sister, TIER, 2);
         (bytes16 free, Vm.Wallet memory freeWallet) = _joined("free", 0);
         bytes32 algId = _submitted();
         _expect(abi.encodeWithSelector(IAlgorithmRegistry.SameGroup.selector, 2));
