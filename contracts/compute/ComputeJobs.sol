@@ -95,9 +95,7 @@ contract ComputeJobs is Module, IComputeJobs {
 
     // ── constructor ──
 
-    constructor(address authority, address directory)
-        Module(authority, directory, "ComputeJobs")
-    {}
+    constructor(address authority, address directory) Module(authority, directory, "ComputeJobs") {}
 
     // ── until it runs ──
 
@@ -369,12 +367,9 @@ contract ComputeJobs is Module, IComputeJobs {
 
     // ── acts until it runs ──
 
-    function _order(
-        address signer,
-        bytes32 jobId,
-        JobOrder calldata o,
-        bytes16[] calldata datasets
-    ) private {
+    function _order(address signer, bytes32 jobId, JobOrder calldata o, bytes16[] calldata datasets)
+        private
+    {
         _requireActor(signer, o.customer, Roles.RESEARCHER);
         _requireOpen(o.customer);
         Stored storage j = _jobs[jobId];
@@ -527,9 +522,7 @@ contract ComputeJobs is Module, IComputeJobs {
         (s.state, s.epsSpent, s.cohortOk) = (SiteState.Committed, epsSpent, cohortOk);
         if (++j.committed == j.permitted) j.state = State.Committed;
 
-        emit JobCommitted(
-            jobId, site, s.inputRoot, s.resultHash, s.receiptHash, epsSpent, cohortOk
-        );
+        emit JobCommitted(jobId, site, s.inputRoot, s.resultHash, s.receiptHash, epsSpent, cohortOk);
         _budgets().settle(jobId, site, epsSpent);
     }
 

@@ -54,12 +54,9 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     }
 
     /// @inheritdoc IPrivacyLedger
-    function setCapBySig(
-        bytes16 dataset,
-        uint64 requesterCap,
-        uint64 totalCap,
-        Auth calldata auth
-    ) external {
+    function setCapBySig(bytes16 dataset, uint64 requesterCap, uint64 totalCap, Auth calldata auth)
+        external
+    {
         _setCap(_verifyAct(auth, SET_CAP, _words(3)), dataset, requesterCap, totalCap);
     }
 
@@ -118,9 +115,14 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     function cap(bytes16 dataset) external view returns (Cap memory) {
         StoredCap memory c = _caps[dataset];
         if (!c.set) {
-            return Cap(
-                Budget.REQUESTER_CAP, Budget.TOTAL_CAP, Budget.REQUESTER_CAP, Budget.TOTAL_CAP, 0
-            );
+            return
+                Cap(
+                    Budget.REQUESTER_CAP,
+                    Budget.TOTAL_CAP,
+                    Budget.REQUESTER_CAP,
+                    Budget.TOTAL_CAP,
+                    0
+                );
         }
         return Cap(c.requester, c.total, c.nextRequester, c.nextTotal, c.nextFrom);
     }

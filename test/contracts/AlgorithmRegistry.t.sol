@@ -89,7 +89,10 @@ contract AlgorithmRegistryTest is ComputeBase {
     function test_SubmitBySignatureMakesTheSameId() public {
         IAlgorithmRegistry.AlgorithmSubmission memory a = _draftOf(SOUTH);
         bytes memory signature = _signStruct(
-            south, address(algorithms), "AlgorithmRegistry", abi.encode(keccak256(bytes(SUBMISSION)), a)
+            south,
+            address(algorithms),
+            "AlgorithmRegistry",
+            abi.encode(keccak256(bytes(SUBMISSION)), a)
         );
         vm.startPrank(relayer);
         _expect(_badSignature(north.addr));
