@@ -37,7 +37,7 @@ contract KeyRegistry is Module, IKeyRegistry {
         "RotateKey(bytes32 keyId,bytes publicKey,uint64 validFrom,uint64 validUntil,uint64 oldUntil,bytes proof,uint256 nonce,uint64 deadline)"
     );
     bytes32 private constant SET_GUARDIANS = keccak256(
-        "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)"
+        "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)"
     );
     bytes32 private constant START_RECOVERY = keccak256(
         "StartRecovery(bytes16 subject,bytes16 guardian,address newAccount,bytes proof,uint256 nonce,uint64 deadline)"

@@ -272,7 +272,7 @@ contract DataHubRegistryTest is AccessBase {
         _opened();
         IModule.Auth memory auth = _act(
             _person,
-            "SetPolicy(bytes16 hub,bytes32 policyCommit,uint256 nonce,uint64 deadline)",
+            "SetPolicy(bytes16 id,bytes32 policyCommit,uint256 nonce,uint64 deadline)",
             abi.encode(HUB, keccak256("x"))
         );
         _expect(_badSignature(_person.addr));
@@ -318,7 +318,7 @@ contract DataHubRegistryTest is AccessBase {
         _opened();
         _hubs.closeHubBySig(
             HUB,
-            _act(_person, "CloseHub(bytes16 hub,uint256 nonce,uint64 deadline)", abi.encode(HUB))
+            _act(_person, "CloseHub(bytes16 id,uint256 nonce,uint64 deadline)", abi.encode(HUB))
         );
         _hubIs(HUB, IDataHubRegistry.HubStatus.Closed);
     }
@@ -395,7 +395,7 @@ contract DataHubRegistryTest is AccessBase {
             SOUTH,
             _act(
                 _person,
-                "AllowMove(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
+                "AllowMove(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
                 abi.encode(HUB, SOUTH)
             )
         );
@@ -404,7 +404,7 @@ contract DataHubRegistryTest is AccessBase {
             SOUTH,
             _act(
                 south,
-                "MoveHub(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
+                "MoveHub(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
                 abi.encode(HUB, SOUTH)
             )
         );

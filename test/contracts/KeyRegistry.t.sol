@@ -560,7 +560,7 @@ contract KeyRegistryTest is Base {
     function test_RecoveryIsRelayedToo() public {
         bytes16[] memory list = _guards();
         IModule.Auth memory auth = _relay(
-            "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)",
+            "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)",
             abi.encode(
                 NORTH,
                 // EIP-712: each element takes a whole word.
