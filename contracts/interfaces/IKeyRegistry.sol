@@ -127,12 +127,12 @@ interface IKeyRegistry is IModule {
     ) external;
 
     /// @notice Voids a key from a moment on, at most 7 d back. The subject itself, or ADMIN of its
-    /// institution. Not the last account of an institution.
+    /// institution. Not the last account of an institution or hub.
     function revokeKey(bytes32 keyId, uint64 revokedFrom) external;
     function revokeKeyBySig(bytes32 keyId, uint64 revokedFrom, Auth calldata auth) external;
 
     /// @notice Brings a key's end forward. The subject itself, or ADMIN of its institution. Not the
-    /// last account of an institution.
+    /// last account of an institution or hub.
     function retireKey(bytes32 keyId, uint64 validUntil) external;
     function retireKeyBySig(bytes32 keyId, uint64 validUntil, Auth calldata auth) external;
 
