@@ -335,12 +335,12 @@ contract Arbitration is Module, IArbitration {
         Place storage place = _places[inst];
         if (!place.seated) revert Unknown(inst);
         bytes memory queue = _queue;
-        uint256 at = Bytes.indexOf(queue, bytes1(place.number));
+        uint256 position = Bytes.indexOf(queue, bytes1(place.number));
 
         place.seated = false;
         _numbers &= ~(1 << place.number);
         delete _offers[place.number];
-        _queue = bytes.concat(Bytes.slice(queue, 0, at), Bytes.slice(queue, at + 1));
+        _queue = bytes.concat(Bytes.slice(queue, 0, position), Bytes.slice(queue, position + 1));
 
         emit SeatLeft(inst);
     }
@@ -424,7 +424,7 @@ contract Arbitration is Module, IArbitration {
         }
         bytes16 loser = c.ruling == Codes.UPHELD ? c.respondent : c.complainant;
         if (by != loser) revert NotParty(by, signer);
-        _requireSpeaker(signer, by);
+        _requirePartySpeaker(signer, by);
         IIncentives incentives = _incentives();
         // At most 20 credits, so that the cast keeps the value.
         uint64 bond = uint64(Math.min(incentives.creditsOf(by).balance, APPEAL_BOND));

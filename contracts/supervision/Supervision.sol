@@ -227,7 +227,7 @@ contract Supervision is Module, ISupervision {
     // ── acts ──
 
     function _file(address signer, bytes32 caseId, Complaint calldata complaint) private {
-        _requireSpeaker(signer, complaint.complainant);
+        _requirePartySpeaker(signer, complaint.complainant);
         if (_cases[caseId].stage != Stage.None) revert Exists(caseId);
         _requireFileable(complaint);
         bool byHub = _requireParties(signer, complaint);
@@ -257,7 +257,7 @@ contract Supervision is Module, ISupervision {
 
     function _respond(address signer, bytes32 caseId, bytes32 answerHash) private {
         Stored storage c = _case(caseId);
-        _requireSpeaker(signer, c.respondent);
+        _requirePartySpeaker(signer, c.respondent);
         _requireStage(caseId, c.stage, Stage.Filed);
         if (_now() > c.deadline) revert TooLate(c.deadline);
         _openEvidence(c);
@@ -269,7 +269,7 @@ contract Supervision is Module, ISupervision {
         private
     {
         Stored storage c = _case(caseId);
-        _requireSpeaker(signer, by);
+        _requirePartySpeaker(signer, by);
         _requireStage(caseId, c.stage, Stage.Evidence);
         if (_now() > c.deadline) revert TooLate(c.deadline);
         uint8 index = _countEvidence(signer, c, by);
@@ -280,7 +280,7 @@ contract Supervision is Module, ISupervision {
 
     function _withdraw(address signer, bytes32 caseId) private {
         Stored storage c = _case(caseId);
-        _requireSpeaker(signer, c.complainant);
+        _requirePartySpeaker(signer, c.complainant);
         _requireStage(caseId, c.stage, Stage.Filed);
         c.stage = Stage.Withdrawn;
         c.deadline = 0;
@@ -292,7 +292,7 @@ contract Supervision is Module, ISupervision {
 
     function _concede(address signer, bytes32 caseId) private {
         Stored storage c = _case(caseId);
-        _requireSpeaker(signer, c.respondent);
+        _requirePartySpeaker(signer, c.respondent);
         _requireBeforePanel(caseId, c.stage);
         _close(c, Codes.UPHELD, Codes.MINOR);
 
