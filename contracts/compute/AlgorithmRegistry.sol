@@ -36,8 +36,9 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
     );
     bytes32 private constant WITHDRAW_ALGORITHM =
         keccak256("WithdrawAlgorithm(bytes32 algId,uint256 nonce,uint64 deadline)");
-    bytes32 private constant ALLOW =
-        keccak256("Allow(bytes16 dataset,bytes32 algId,uint64 until,uint256 nonce,uint64 deadline)");
+    bytes32 private constant ALLOW = keccak256(
+        "Allow(bytes16 dataset,bytes32 algId,uint64 until,uint256 nonce,uint64 deadline)"
+    );
     bytes32 private constant DISALLOW =
         keccak256("Disallow(bytes16 dataset,bytes32 algId,uint256 nonce,uint64 deadline)");
 
@@ -173,13 +174,9 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
         emit AlgorithmSubmitted(algId, a);
     }
 
-    function _review(
-        address signer,
-        bytes32 algId,
-        bytes16 inst,
-        bool approved,
-        bytes32 reportHash
-    ) private {
+    function _review(address signer, bytes32 algId, bytes16 inst, bool approved, bytes32 reportHash)
+        private
+    {
         _requireActor(signer, inst, Roles.REVIEWER);
         _requireOpen(inst);
         _requireMember(inst);

@@ -95,9 +95,7 @@ contract ComputeJobs is Module, IComputeJobs {
 
     // ── constructor ──
 
-    constructor(address authority, address directory)
-        Module(authority, directory, "ComputeJobs")
-    {}
+    constructor(address authority, address directory) Module(authority, directory, "ComputeJobs") {}
 
     // ── until it runs ──
 
@@ -304,7 +302,8 @@ contract ComputeJobs is Module, IComputeJobs {
             emit SiteSettled(jobId, site, SiteState.Blamed);
             _credibility().record(owner, j.customer, Score.LATE, siteId(jobId, site));
         } else {
-            if (!j.settled) revert WrongState(jobId, uint8(j.state), uint8(State.Released));
+            _requireState(jobId, j, State.Released);
+            if (!j.settled) revert NotSettled(jobId);
             _requireSite(s, SiteState.Counted);
             s.state = SiteState.Rewarded;
             emit SiteSettled(jobId, site, SiteState.Rewarded);
@@ -368,12 +367,9 @@ contract ComputeJobs is Module, IComputeJobs {
 
     // ── acts until it runs ──
 
-    function _order(
-        address signer,
-        bytes32 jobId,
-        JobOrder calldata o,
-        bytes16[] calldata datasets
-    ) private {
+    function _order(address signer, bytes32 jobId, JobOrder calldata o, bytes16[] calldata datasets)
+        private
+    {
         _requireActor(signer, o.customer, Roles.RESEARCHER);
         _requireOpen(o.customer);
         Stored storage j = _jobs[jobId];
@@ -526,9 +522,7 @@ contract ComputeJobs is Module, IComputeJobs {
         (s.state, s.epsSpent, s.cohortOk) = (SiteState.Committed, epsSpent, cohortOk);
         if (++j.committed == j.permitted) j.state = State.Committed;
 
-        emit JobCommitted(
-            jobId, site, s.inputRoot, s.resultHash, s.receiptHash, epsSpent, cohortOk
-        );
+        emit JobCommitted(jobId, site, s.inputRoot, s.resultHash, s.receiptHash, epsSpent, cohortOk);
         _budgets().settle(jobId, site, epsSpent);
     }
 

@@ -54,12 +54,9 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     }
 
     /// @inheritdoc IPrivacyLedger
-    function setCapBySig(
-        bytes16 dataset,
-        uint64 requesterCap,
-        uint64 totalCap,
-        Auth calldata auth
-    ) external {
+    function setCapBySig(bytes16 dataset, uint64 requesterCap, uint64 totalCap, Auth calldata auth)
+        external
+    {
         _setCap(_verifyAct(auth, SET_CAP, _words(3)), dataset, requesterCap, totalCap);
     }
 
@@ -70,24 +67,18 @@ contract PrivacyLedger is Module, IPrivacyLedger {
         external
         restricted
     {
-        Reservation storage r = _reservations[jobId][site];
-        if (r.state != State.None) revert Exists(jobId);
-        uint32 period = _periodOf(_now());
-        bytes32 budgetKey = _keyOf(requester);
-        Spent storage byKey = _byKey[dataset][budgetKey][period];
-        Spent storage total = _total[dataset][period];
-        (uint64 requesterCap, uint64 totalCap) = _capsAt(dataset, _now());
-        uint64 requesterLeft = Budget.left(requesterCap, byKey);
-        uint64 totalLeft = Budget.left(totalCap, total);
-        uint64 free = requesterLeft < totalLeft ? requesterLeft : totalLeft;
-        if (eps > free) revert BudgetExceeded(dataset, free);
+        if (_reservations[jobId][site].state != State.None) revert Exists(jobId);
+        Reservation memory r = Reservation({
+            dataset: dataset,
+            budgetKey: _keyOf(requester),
+            eps: eps,
+            period: _periodOf(_now()),
+            state: State.Reserved
+        });
+        _book(r);
+        _reservations[jobId][site] = r;
 
-        Budget.reserve(byKey, eps);
-        Budget.reserve(total, eps);
-        (r.dataset, r.budgetKey) = (dataset, budgetKey);
-        (r.eps, r.period, r.state) = (eps, period, State.Reserved);
-
-        emit BudgetReserved(jobId, site, dataset, requester, budgetKey, eps, period);
+        emit BudgetReserved(jobId, site, dataset, requester, r.budgetKey, eps, r.period);
     }
 
     /// @inheritdoc IPrivacyLedger
@@ -124,9 +115,14 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     function cap(bytes16 dataset) external view returns (Cap memory) {
         StoredCap memory c = _caps[dataset];
         if (!c.set) {
-            return Cap(
-                Budget.REQUESTER_CAP, Budget.TOTAL_CAP, Budget.REQUESTER_CAP, Budget.TOTAL_CAP, 0
-            );
+            return
+                Cap(
+                    Budget.REQUESTER_CAP,
+                    Budget.TOTAL_CAP,
+                    Budget.REQUESTER_CAP,
+                    Budget.TOTAL_CAP,
+                    0
+                );
         }
         return Cap(c.requester, c.total, c.nextRequester, c.nextTotal, c.nextFrom);
     }
@@ -174,6 +170,19 @@ contract PrivacyLedger is Module, IPrivacyLedger {
         });
 
         emit CapSet(dataset, requesterCap, totalCap, raised ? from : _now());
+    }
+
+    /// @dev Sets a reservation's budget aside, if both caps leave as much.
+    function _book(Reservation memory r) private {
+        Spent storage byKey = _byKey[r.dataset][r.budgetKey][r.period];
+        Spent storage total = _total[r.dataset][r.period];
+        (uint64 requesterCap, uint64 totalCap) = _capsAt(r.dataset, _now());
+        uint64 requesterLeft = Budget.left(requesterCap, byKey);
+        uint64 totalLeft = Budget.left(totalCap, total);
+        uint64 free = requesterLeft < totalLeft ? requesterLeft : totalLeft;
+        if (r.eps > free) revert BudgetExceeded(r.dataset, free);
+        Budget.reserve(byKey, r.eps);
+        Budget.reserve(total, r.eps);
     }
 
     /// @dev Ends a reservation: `spent` of it is used, the rest is free.

@@ -8,7 +8,8 @@ import {IModule} from "./IModule.sol";
 /// their place in the order). Each owner permits it for its own site, runs it at home, and commits
 /// to the result before a byte of it leaves. Neither parameters nor results appear here.
 interface IComputeJobs is IModule {
-    /// @notice Ordered → Quoted → Funded → Permitted → Running → Committed → Released | Withheld.
+    /// @notice Ordered → Quoted → Funded → Permitted → Running → Committed → Released |
+    /// Withheld.
     /// Ordered, Quoted, Funded, Permitted → Cancelled. Running → Failed | TimedOut.
     enum State {
         None,
@@ -25,7 +26,8 @@ interface IComputeJobs is IModule {
         TimedOut
     }
 
-    /// @notice Awaited → Permitted → Started → Committed → Counted → Rewarded. Awaited, Permitted →
+    /// @notice Awaited → Permitted → Started → Committed → Counted → Rewarded. Awaited,
+    /// Permitted →
     /// Declined. Started → Failed | Blamed. A site stays where it is when its job ends before it.
     enum SiteState {
         Awaited,
@@ -123,11 +125,7 @@ interface IComputeJobs is IModule {
     event JobQuoted(bytes32 indexed jobId, uint64 price);
     event JobFunded(bytes32 indexed jobId);
     event JobPermitted(
-        bytes32 indexed jobId,
-        uint8 site,
-        bytes32 policyHash,
-        bytes32 permitRoot,
-        uint8 countLog2
+        bytes32 indexed jobId, uint8 site, bytes32 policyHash, bytes32 permitRoot, uint8 countLog2
     );
     event JobDeclined(bytes32 indexed jobId, uint8 site, uint8 reasonCode);
     event JobStarted(bytes32 indexed jobId, uint8 site, bytes32 seedCommit);
@@ -167,6 +165,8 @@ interface IComputeJobs is IModule {
     error AlgorithmNotAllowed(bytes32 algId);
     /// @notice The dataset is not live, not open for computing, or not for this use.
     error NotCompatible(bytes16 dataset);
+    /// @notice The customer has neither confirmed nor let its time go by.
+    error NotSettled(bytes32 jobId);
     /// @notice Datasets stand in ascending order, each once.
     error NotAscending(bytes16 dataset);
 
@@ -219,8 +219,7 @@ interface IComputeJobs is IModule {
     /// @param reasonCode 1 purpose, 2 scope, 3 consent, 4 law, 5 capacity, 6 security, 7 approval
     /// lapsed, 8 other.
     function decline(bytes32 jobId, uint8 site, uint8 reasonCode) external;
-    function declineBySig(bytes32 jobId, uint8 site, uint8 reasonCode, Auth calldata auth)
-        external;
+    function declineBySig(bytes32 jobId, uint8 site, uint8 reasonCode, Auth calldata auth) external;
 
     /// @notice Ends a job before it runs. RESEARCHER of the customer.
     function cancel(bytes32 jobId) external;
@@ -228,11 +227,10 @@ interface IComputeJobs is IModule {
 
     // ── the run ──
 
-    /// @notice A site begins: its seed is fixed before data is touched. RELAYER of the site's owner,
-    /// which is on probation or active.
+    /// @notice A site begins: its seed is fixed before data is touched. RELAYER of the site's
+    /// owner, which is on probation or active.
     function start(bytes32 jobId, uint8 site, bytes32 seedCommit) external;
-    function startBySig(bytes32 jobId, uint8 site, bytes32 seedCommit, Auth calldata auth)
-        external;
+    function startBySig(bytes32 jobId, uint8 site, bytes32 seedCommit, Auth calldata auth) external;
 
     /// @notice A site commits to its result and settles its budget; the last one ends the run.
     /// RELAYER of the site's owner.
@@ -298,8 +296,8 @@ interface IComputeJobs is IModule {
     /// uint8 site))`.
     function siteId(bytes32 jobId, uint8 site) external pure returns (bytes32);
 
-    /// @notice Who can complain about whom. Of a job: service and customer. Of a site that permitted
-    /// (`siteId`): its owner and the customer. Zeros for any other id.
+    /// @notice Who can complain about whom. Of a job: service and customer. Of a site that
+    /// permitted (`siteId`): its owner and the customer. Zeros for any other id.
     function partiesOf(bytes32 id) external view returns (bytes16 owner, bytes16 requester);
 
     /// @notice The fault established by rule about a site (12 JOB_TIMEOUT, side 1), or zeros.

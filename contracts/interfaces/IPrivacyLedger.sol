@@ -78,12 +78,8 @@ interface IPrivacyLedger is IModule {
     /// @param requesterCap 0…20 000 mε.
     /// @param totalCap 0…100 000 mε.
     function setCap(bytes16 dataset, uint64 requesterCap, uint64 totalCap) external;
-    function setCapBySig(
-        bytes16 dataset,
-        uint64 requesterCap,
-        uint64 totalCap,
-        Auth calldata auth
-    ) external;
+    function setCapBySig(bytes16 dataset, uint64 requesterCap, uint64 totalCap, Auth calldata auth)
+        external;
 
     /// @notice Sets budget aside for one site of a job, once. Restricted to JOBS.
     function reserve(bytes32 jobId, uint8 site, bytes16 dataset, bytes16 requester, uint32 eps)

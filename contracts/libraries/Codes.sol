@@ -22,6 +22,7 @@ library Codes {
     bytes32 internal constant COUNCIL = "Council";
     /// @dev OpenZeppelin's, which carries out what the Council decided.
     bytes32 internal constant TIMELOCK_CONTROLLER = "TimelockController";
+    bytes32 internal constant LENS = "Lens";
     bytes32 internal constant ALGORITHM_REGISTRY = "AlgorithmRegistry";
     bytes32 internal constant COMPUTE_JOBS = "ComputeJobs";
     bytes32 internal constant PRIVACY_LEDGER = "PrivacyLedger";

@@ -89,7 +89,10 @@ contract AlgorithmRegistryTest is ComputeBase {
     function test_SubmitBySignatureMakesTheSameId() public {
         IAlgorithmRegistry.AlgorithmSubmission memory a = _draftOf(SOUTH);
         bytes memory signature = _signStruct(
-            south, address(algorithms), "AlgorithmRegistry", abi.encode(keccak256(bytes(SUBMISSION)), a)
+            south,
+            address(algorithms),
+            "AlgorithmRegistry",
+            abi.encode(keccak256(bytes(SUBMISSION)), a)
         );
         vm.startPrank(relayer);
         _expect(_badSignature(north.addr));
@@ -180,7 +183,9 @@ contract AlgorithmRegistryTest is ComputeBase {
     }
 
     function test_ReviewRefusesTheAuthorAndItsGroup() public {
-        (bytes16 sister, Vm.Wallet memory sisterWallet) = _joined("sister", 2);
+        (bytes16 sister, Vm.Wallet memory sisterWallet) = _joined("sister", 0);
+        vm.prank(admin);
+        institutions.setClass(sister, TIER, 2);
         (bytes16 free, Vm.Wallet memory freeWallet) = _joined("free", 0);
         bytes32 algId = _submitted();
         _expect(abi.encodeWithSelector(IAlgorithmRegistry.SameGroup.selector, 2));

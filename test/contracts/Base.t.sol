@@ -62,7 +62,7 @@ abstract contract Base is Test, Deployment {
     }
 
     /// @dev Tests run what was just compiled, not what was committed.
-    function _codeOf(string memory name) internal view override returns (bytes memory) {
+    function _codeOf(string memory name) internal view virtual override returns (bytes memory) {
         return vm.getCode(string.concat(name, ".sol:", name));
     }
 

@@ -61,10 +61,7 @@ abstract contract ComputeBase is AccessBase {
     }
 
     /// @dev An order in good form over these datasets; each call has its own salt.
-    function _orderOf(bytes16[] memory datasets)
-        internal
-        returns (IComputeJobs.JobOrder memory)
-    {
+    function _orderOf(bytes16[] memory datasets) internal returns (IComputeJobs.JobOrder memory) {
         return IComputeJobs.JobOrder({
             customer: SOUTH,
             service: INSPECTORATE,
@@ -126,7 +123,13 @@ abstract contract ComputeBase is AccessBase {
     function _commitSite(bytes32 jobId, uint8 site, bool cohortOk) internal {
         vm.prank(north.addr);
         jobs.commit(
-            jobId, site, keccak256("input"), keccak256("result"), keccak256("receipt"), 400, cohortOk
+            jobId,
+            site,
+            keccak256("input"),
+            keccak256("result"),
+            keccak256("receipt"),
+            400,
+            cohortOk
         );
     }
 

@@ -154,9 +154,9 @@ contract InstitutionRegistryTest is Base {
         institutions.submitApplication(_application(EAST, 1, 4, stranger));
 
         IInstitutionRegistry.Application memory a = _application("new", 1, 4, stranger);
-        a.legalHash = _form().legalHash;
+        a.legalHash = institutions.institution(NORTH).legalHash;
         _expect(
-            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, EAST)
+            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, NORTH)
         );
         vm.prank(stranger);
         institutions.submitApplication(a);
@@ -164,6 +164,31 @@ contract InstitutionRegistryTest is Base {
         _expect(_exists(_keyId(_east.addr)));
         vm.prank(_east.addr);
         institutions.submitApplication(_application("new", 1, 4, _east.addr));
+    }
+
+    /// @dev A stranger who applies under a hospital's public register number blocks nobody: the
+    /// legal person is bound when others have vouched and governance admits.
+    function test_ALegalPersonIsBoundByAdmissionAlone() public {
+        IInstitutionRegistry.Application memory a = _application("stranger", 1, 5, stranger);
+        a.legalHash = _form().legalHash;
+        vm.prank(stranger);
+        institutions.submitApplication(a);
+        assertEq(institutions.holderOf(a.legalHash), 0);
+        _apply();
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes16 id = i == 0 ? EAST : bytes16("stranger");
+            vm.prank(north.addr);
+            institutions.sponsor(id, NORTH);
+            vm.prank(south.addr);
+            institutions.sponsor(id, SOUTH);
+        }
+        vm.startPrank(admin);
+        institutions.admit(EAST, 1);
+        assertEq(institutions.holderOf(a.legalHash), EAST);
+        _expect(
+            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, EAST)
+        );
+        institutions.admit("stranger", 1);
     }
 
     // ── the way to active ──
@@ -551,6 +576,9 @@ contract InstitutionRegistryTest is Base {
         institutions.addPractitioner(NORTH, EAST, 1, START + DAY);
         _expect(_exists(EAST));
         _apply();
+        _expect(_exists(SOUTH));
+        vm.prank(north.addr);
+        institutions.addPractitioner(NORTH, SOUTH, 1, START + DAY);
     }
 
     function test_StaffIsKeptByRelayToo() public {

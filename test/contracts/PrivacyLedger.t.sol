@@ -185,7 +185,9 @@ contract PrivacyLedgerTest is ComputeBase {
     function test_ReserveSharesOneBudgetWithinAGroup() public {
         Vm.Wallet memory wallet = vm.createWallet("sister");
         bytes16 sister = bytes16(keccak256("sister"));
-        _join(sister, 2, wallet.addr);
+        _join(sister, 0, wallet.addr);
+        vm.prank(admin);
+        institutions.setClass(sister, TIER, 2);
         Vm.Wallet memory lone = vm.createWallet("alone");
         bytes16 alone = bytes16(keccak256("alone"));
         _join(alone, 0, lone.addr);
