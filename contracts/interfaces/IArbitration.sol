@@ -6,8 +6,9 @@ import {IModule} from "./IModule.sol";
 /// @title Arbitration: panels and their votes.
 /// @notice Peers judge what no rule decides. Institutions offer a seat each; who served longest ago
 /// is drawn first, so that no randomness is needed and everybody can foretell who is next. Nobody
-/// sits about itself, its group, who vouched for it or whom it vouched for, and no two seats of a
-/// panel share a group. Votes are committed, then revealed, so that nobody follows a neighbour.
+/// sits about itself, its own group or an institution that it vouched for (a hub counts as its
+/// sponsor), and no two seats of a panel share a group. Votes are committed, then revealed, so that
+/// nobody follows a neighbour.
 ///
 /// | window | length | what happens                                         |
 /// |--------|--------|------------------------------------------------------|
@@ -17,8 +18,9 @@ import {IModule} from "./IModule.sol";
 ///
 /// @notice A panel has 5 members, or 3 where fewer than 5 may sit; an appeal the largest odd number
 /// up to 9, members of the first panel last. A majority of its seats must reveal (2 of 3, 3 of 5, 4
-/// of 7, 5 of 9), otherwise a second panel is drawn, once. The verdict of most revealed votes is the
-/// ruling, a tie is NotProven; its severity is the lower median of those votes.
+/// of 7, 5 of 9), otherwise a second panel is drawn, once. The ruling is the verdict of more than
+/// half of the revealed votes, NotProven if there is none; its severity is the lower median of
+/// those votes.
 interface IArbitration is IModule {
     /// @notice An institution's offer to judge.
     /// @param cred Credential that sits for it.
@@ -100,6 +102,12 @@ interface IArbitration is IModule {
 
     /// @notice `cred` has no seat on the panel that sits.
     error NotOnPanel(bytes16 cred);
+
+    /// @notice `cred` is no live credential of the institution with the role PANELIST.
+    error NotPanelist(bytes16 cred);
+
+    /// @notice No panel sits in this case now.
+    error NotSitting(bytes32 caseId);
 
     // ── the pool of judges ──
 
