@@ -130,7 +130,7 @@ abstract contract AccessBase is Base {
     /// @dev A delivery whose key never came: fault 2 of the north.
     function _keyOverdue() internal returns (bytes32 deliveryId) {
         deliveryId = _received();
-        vm.warp(ledger.delivery(deliveryId).keyBy + 1);
+        _warp(ledger.delivery(deliveryId).keyBy + 1);
         ledger.expire(deliveryId);
     }
 

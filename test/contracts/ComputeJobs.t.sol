@@ -978,6 +978,7 @@ contract ComputeJobsTest is ComputeBase {
         emit IComputeJobs.JobWithheld(jobId, 2);
         jobs.release(jobId);
         _jobIs(jobId, WITHHELD);
+        _siteIs(jobId, 0, IComputeJobs.SiteState.Committed);
         assertEq(incentives.creditsOf(SOUTH).balance, balance);
         _budgetIs(pool[0], 400, 0);
     }

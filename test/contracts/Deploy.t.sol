@@ -38,7 +38,7 @@ contract DeployTest is Test {
         assertEq(vm.parseJsonUint(_file, ".startBlock"), block.number);
         IDirectory directory = IDirectory(_written("Directory"));
         string[] memory names = vm.parseJsonKeys(_file, ".contracts");
-        assertEq(names.length, 22);
+        assertEq(names.length, 23);
         for (uint256 i = 0; i < names.length; ++i) {
             address target = _written(names[i]);
             address named = directory.addressOf(bytes32(bytes(names[i])));
@@ -82,7 +82,8 @@ contract DeployTest is Test {
         assertFalse(timelock.hasRole(timelock.PROPOSER_ROLE(), _guardian));
         assertTrue(timelock.hasRole(timelock.CANCELLER_ROLE(), council));
         assertTrue(timelock.hasRole(timelock.CANCELLER_ROLE(), _guardian));
-        assertTrue(timelock.hasRole(timelock.EXECUTOR_ROLE(), address(0)), "anybody executes");
+        assertTrue(timelock.hasRole(timelock.EXECUTOR_ROLE(), council));
+        assertFalse(timelock.hasRole(timelock.EXECUTOR_ROLE(), address(0)));
         assertTrue(timelock.hasRole(timelock.DEFAULT_ADMIN_ROLE(), address(timelock)));
         assertFalse(timelock.hasRole(timelock.DEFAULT_ADMIN_ROLE(), address(this)));
     }

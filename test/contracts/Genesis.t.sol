@@ -20,7 +20,7 @@ contract GenesisTest is Test, Deployment {
 
     function setUp() public {
         _network = vm.readFile(NETWORK);
-        string[22] memory names = [
+        string[23] memory names = [
             "AccessManager",
             "TimelockController",
             "Directory",
@@ -40,11 +40,12 @@ contract GenesisTest is Test, Deployment {
             "Sanctions",
             "Credibility",
             "Incentives",
+            "JudgePool",
             "AlgorithmRegistry",
             "ComputeJobs",
             "PrivacyLedger"
         ];
-        uint16[22] memory suffixes = [
+        uint16[23] memory suffixes = [
             0x0001,
             0x0002,
             0x0003,
@@ -63,7 +64,7 @@ contract GenesisTest is Test, Deployment {
             0x0402,
             0x0403,
             0x0404,
-            0x0405,
+            0x0405, 0x0406,
             0x0501,
             0x0502,
             0x0503

@@ -49,7 +49,7 @@ abstract contract PanelBase is AccessBase {
         for (uint256 i = first; i < first + count; ++i) {
             _admitted(i, uint32(100 + i));
         }
-        vm.warp(_now() + 90 * DAY);
+        _warp(_now() + 90 * DAY);
         for (uint256 i = first; i < first + count; ++i) {
             institutions.activate(peers[i].inst);
             _sits(i);
@@ -161,7 +161,7 @@ abstract contract PanelBase is AccessBase {
     }
 
     function _pastDeadline(bytes32 caseId) internal {
-        vm.warp(supervision.caseOf(caseId).deadline + 1);
+        _warp(supervision.caseOf(caseId).deadline + 1);
     }
 
     // ── votes ──
@@ -193,15 +193,15 @@ abstract contract PanelBase is AccessBase {
     }
 
     function _toCommit(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).recuseBy + 1);
+        _warp(_panel(caseId).recuseBy + 1);
     }
 
     function _toReveal(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).commitBy + 1);
+        _warp(_panel(caseId).commitBy + 1);
     }
 
     function _toTally(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).revealBy + 1);
+        _warp(_panel(caseId).revealBy + 1);
     }
 
     /// @dev Member i votes verdicts[i] with severity severities[i] (0: stays silent); no tally.

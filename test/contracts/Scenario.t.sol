@@ -28,8 +28,10 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
     uint256 private _drawn;
     string private _world;
     bytes32[] private _leaves;
-    string[] private _kinds;
+    /// @dev Logs so far, a line each: time, emitter, topics, data.
+    string[] private _lines;
 
+    /// @dev Each world sets itself up, so that its first logs are seen.
     function setUp() public override(ComputeBase, BreakGlassBase, PanelBase) {}
 
     // ── two worlds that differ in one patient ──
@@ -68,9 +70,26 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         _cases();
         _council();
         VmSafe.AccountAccess[] memory accesses = vm.stopAndReturnStateDiff();
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        assertGt(logs.length, 300, "logs");
-        _write(accesses, logs);
+        _note(vm.getRecordedLogs());
+        assertGt(_lines.length, 300, "logs");
+        _write(accesses);
+    }
+
+    /// @dev Before time moves, what was logged until then is noted with the time it was logged at.
+    function _warp(uint256 to) internal override {
+        _note(vm.getRecordedLogs());
+        vm.warp(to);
+    }
+
+    function _note(Vm.Log[] memory logs) private {
+        for (uint256 i = 0; i < logs.length; ++i) {
+            string memory line =
+                string.concat(vm.toString(_now()), " ", vm.toString(logs[i].emitter));
+            for (uint256 j = 0; j < logs[i].topics.length; ++j) {
+                line = string.concat(line, " ", vm.toString(logs[i].topics[j]));
+            }
+            _lines.push(string.concat(line, " ", vm.toString(logs[i].data)));
+        }
     }
 
     /// @dev As good as random, and other in each world.
@@ -100,7 +119,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         // Cast: the number of a day.
         uint32 epoch = uint32(_now() / DAY);
         consents.commitEpoch(NORTH, epoch, _random(), 4);
-        vm.warp(_now() + 2 * DAY + 7 * HOUR);
+        _warp(_now() + 2 * DAY + 7 * HOUR);
         consents.commitEpoch(NORTH, epoch + 2, _random(), 5);
         vm.stopPrank();
         consents.challengeEpoch(NORTH, epoch + 1);
@@ -159,7 +178,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         _acknowledge(_offer(grantId, 1, _random()), 0, 5, 10);
         _acknowledge(_offer(grantId, 2, _random()), 5, 0, 0);
         bytes32 silent = _offer(grantId, 3, _random());
-        vm.warp(ledger.delivery(silent).receiptBy + 1);
+        _warp(ledger.delivery(silent).receiptBy + 1);
         ledger.expire(silent);
         bytes32 late = _offer(grantId, 4, _random());
         IDeliveryLedger.Receipt memory r = _receipt(late);
@@ -167,7 +186,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         ledger.postReceipt(r);
         vm.prank(north.addr);
         ledger.releaseKey(late, abi.encodePacked(_random(), _random(), _random()));
-        vm.warp(ledger.delivery(late).ackBy + 1);
+        _warp(ledger.delivery(late).ackBy + 1);
         ledger.expire(late);
         _keyOverdue();
         vm.startPrank(north.addr);
@@ -176,7 +195,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         access.revoke(grantId, 1, _random());
         // Casts: the number of an hour.
         ledger.commitLog(NORTH, uint32(_now() / HOUR), _random(), 6);
-        vm.warp(_now() + 6 * HOUR);
+        _warp(_now() + 6 * HOUR);
         ledger.commitLog(NORTH, uint32(_now() / HOUR), _random(), 6);
         vm.stopPrank();
         ledger.challengeLog(NORTH, uint32(_now() / HOUR) - 4);
@@ -192,10 +211,10 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         access.complete(done);
         bytes32 missed = _granted();
         bytes32 lapsed = _requested();
-        vm.warp(_now() + 8 * DAY);
+        _warp(_now() + 8 * DAY);
         access.lapse(lapsed);
         ledger.expireDuty(missed);
-        vm.warp(access.grant(missed).validUntil);
+        _warp(access.grant(missed).validUntil);
         access.expire(missed);
     }
 
@@ -262,11 +281,11 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         care.review(reviewed, false, _random());
         bytes32 silent = _reported();
         bytes32 overdue = _opened();
-        vm.warp(_now() + 80 * HOUR);
+        _warp(_now() + 80 * HOUR);
         care.closeBreakGlass(silent);
         care.closeBreakGlass(overdue);
         ICareRegistry.BreakGlass memory hidden = _emergency();
-        vm.warp(_now() + 3 * HOUR);
+        _warp(_now() + 3 * HOUR);
         care.proveUnreported(hidden, medic.addr, _sign(medic, _caseId(hidden)));
     }
 
@@ -340,7 +359,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         jobs.release(withheld);
         bytes32 late = _running(3);
         bytes32 settled = _releasedJob(1);
-        vm.warp(jobs.job(late).runBy + 8 * DAY);
+        _warp(jobs.job(late).runBy + 8 * DAY);
         jobs.timeout(late);
         jobs.settleSite(late, 1);
         jobs.settle(settled);
@@ -387,7 +406,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         _appealed(caseId, north.addr, NORTH);
         _ruled(caseId, UPHELD, Codes.MINOR);
         supervision.execute(caseId);
-        vm.warp(_now() + 40 * DAY);
+        _warp(_now() + 40 * DAY);
         sanctions.prune(NORTH);
     }
 
@@ -412,9 +431,9 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
             vm.prank(peers[i].account.addr);
             council.vote(proposalId, peers[i].inst, true);
         }
-        vm.warp(council.proposal(proposalId).voteEnd + 1);
+        _warp(council.proposal(proposalId).voteEnd + 1);
         council.queue(proposalId, calls);
-        vm.warp(council.proposal(proposalId).readyAt);
+        _warp(council.proposal(proposalId).readyAt);
         council.execute(proposalId, calls);
         assertEq(timelock.getMinDelay(), 3 * DAY);
         vm.prank(guardian);
@@ -424,7 +443,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
     // ── what it leaves ──
 
     /// @dev Calls from outside with their data, logs, and storage as JSON lines; state for a node.
-    function _write(VmSafe.AccountAccess[] memory accesses, Vm.Log[] memory logs) private {
+    function _write(VmSafe.AccountAccess[] memory accesses) private {
         vm.createDir(OUT, true);
         string memory base = string.concat(OUT, _world);
         string memory calls = string.concat(base, ".calls");
@@ -438,12 +457,8 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
             if (a.account == address(vm)) continue;
             vm.writeLine(calls, string.concat(vm.toString(a.account), " ", vm.toString(a.data)));
         }
-        for (uint256 i = 0; i < logs.length; ++i) {
-            string memory line = vm.toString(logs[i].emitter);
-            for (uint256 j = 0; j < logs[i].topics.length; ++j) {
-                line = string.concat(line, " ", vm.toString(logs[i].topics[j]));
-            }
-            vm.writeLine(written, string.concat(line, " ", vm.toString(logs[i].data)));
+        for (uint256 i = 0; i < _lines.length; ++i) {
+            vm.writeLine(written, _lines[i]);
         }
         vm.dumpState(string.concat(base, ".state.json"));
         string memory names = string.concat(base, ".names");
