@@ -183,8 +183,8 @@ impl Network {
         for Contract { name, address } in MODULES {
             build(name, address, (ACCESS_MANAGER, DIRECTORY).abi_encode_params())?;
         }
-        let (proposers, executors) = (vec![COUNCIL], vec![Address::ZERO]);
-        let arguments = (U256::from(self.delay_secs()), proposers, executors, FOUNDER);
+        let council = vec![COUNCIL];
+        let arguments = (U256::from(self.delay_secs()), council.clone(), council, FOUNDER);
         build("TimelockController", TIMELOCK_CONTROLLER, arguments.abi_encode_params())?;
         build("Lens", LENS, (DIRECTORY,).abi_encode_params())?;
         let mut call = |what: &str, to: Address, data: Vec<u8>| -> Result<()> {

@@ -11,6 +11,7 @@ import {IDeliveryLedger} from "./interfaces/IDeliveryLedger.sol";
 import {IDirectory} from "./interfaces/IDirectory.sol";
 import {IIncentives} from "./interfaces/IIncentives.sol";
 import {IInstitutionRegistry} from "./interfaces/IInstitutionRegistry.sol";
+import {IJudgePool} from "./interfaces/IJudgePool.sol";
 import {IKeyRegistry} from "./interfaces/IKeyRegistry.sol";
 import {ILens} from "./interfaces/ILens.sol";
 import {ISanctions} from "./interfaces/ISanctions.sol";
@@ -49,7 +50,7 @@ contract Lens is ILens {
         page.level = _sanctions().levelOf(id);
         page.sanctions = _sanctionsOf(id);
         page.openCases = _supervision().openCases(id);
-        page.seat = _arbitration().seatOf(id);
+        page.seat = IJudgePool(_module(Codes.JUDGE_POOL)).seatOf(id);
     }
 
     /// @inheritdoc ILens

@@ -50,6 +50,7 @@ contracts! {
     delivery_ledger DeliveryLedger "abi/DeliveryLedger.json",
     supervision Supervision "abi/Supervision.json",
     arbitration Arbitration "abi/Arbitration.json",
+    judge_pool JudgePool "abi/JudgePool.json",
     sanctions Sanctions "abi/Sanctions.json",
     credibility Credibility "abi/Credibility.json",
     incentives Incentives "abi/Incentives.json",

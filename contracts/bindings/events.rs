@@ -50,6 +50,7 @@ events! {
     delivery_ledger DeliveryLedger DeliveryLedgerEvents,
     supervision Supervision SupervisionEvents,
     arbitration Arbitration ArbitrationEvents,
+    judge_pool JudgePool JudgePoolEvents,
     sanctions Sanctions SanctionsEvents,
     credibility Credibility CredibilityEvents,
     incentives Incentives IncentivesEvents,

@@ -55,6 +55,8 @@ pub const SANCTIONS: Address = address!("4d534e455400000000000000000000000000040
 pub const CREDIBILITY: Address = address!("4d534e4554000000000000000000000000000404");
 /// Incentives: credits and request quota.
 pub const INCENTIVES: Address = address!("4d534e4554000000000000000000000000000405");
+/// JudgePool: who may judge, and whose turn it is.
+pub const JUDGE_POOL: Address = address!("4d534e4554000000000000000000000000000406");
 /// AlgorithmRegistry: what may run, and on which dataset.
 pub const ALGORITHM_REGISTRY: Address = address!("4d534e4554000000000000000000000000000501");
 /// ComputeJobs: results travel, records stay.
@@ -65,7 +67,7 @@ pub const PRIVACY_LEDGER: Address = address!("4d534e4554000000000000000000000000
 pub const COUNCIL: Address = address!("4d534e4554000000000000000000000000000004");
 
 /// The modules that `Directory` names, in the order in which they are built; all have the same constructor.
-pub const MODULES: [Contract; 18] = [
+pub const MODULES: [Contract; 19] = [
     Contract { name: "InstitutionRegistry", address: INSTITUTION_REGISTRY },
     Contract { name: "KeyRegistry", address: KEY_REGISTRY },
     Contract { name: "DataHubRegistry", address: DATA_HUB_REGISTRY },
@@ -84,6 +86,7 @@ pub const MODULES: [Contract; 18] = [
     Contract { name: "ComputeJobs", address: COMPUTE_JOBS },
     Contract { name: "PrivacyLedger", address: PRIVACY_LEDGER },
     Contract { name: "Council", address: COUNCIL },
+    Contract { name: "JudgePool", address: JUDGE_POOL },
 ];
 
 /// What `Directory` names besides, with a constructor of its own.

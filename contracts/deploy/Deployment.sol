@@ -35,7 +35,7 @@ abstract contract Deployment is CommonBase {
 
     /// @dev The modules in the order in which they are created; all have the same constructor.
     function _modules() internal pure returns (bytes32[] memory names) {
-        names = new bytes32[](18);
+        names = new bytes32[](19);
         names[0] = Codes.INSTITUTION_REGISTRY;
         names[1] = Codes.KEY_REGISTRY;
         names[2] = Codes.DATA_HUB_REGISTRY;
@@ -54,6 +54,7 @@ abstract contract Deployment is CommonBase {
         names[15] = Codes.COMPUTE_JOBS;
         names[16] = Codes.PRIVACY_LEDGER;
         names[17] = Codes.COUNCIL;
+        names[18] = Codes.JUDGE_POOL;
     }
 
     /// @dev Creation code of a contract, without constructor arguments.
@@ -103,14 +104,14 @@ abstract contract Deployment is CommonBase {
         directory.set(Codes.LENS, _new("Lens", abi.encode(directory)));
     }
 
-    /// @dev Only the Council proposes, anybody executes what is ready, and the deployer administers
-    /// it until `_handOver`.
+    /// @dev Only the Council proposes and executes, so that nothing is done that the Council does
+    /// not know of; anybody may have it execute what is ready. The deployer administers until
+    /// `_handOver`.
     function _newTimelock(address deployer, uint64 day) private returns (TimelockController) {
-        address[] memory proposers = new address[](1);
-        proposers[0] = directory.addressOf(Codes.COUNCIL);
-        address[] memory executors = new address[](1);
+        address[] memory council = new address[](1);
+        council[0] = directory.addressOf(Codes.COUNCIL);
         uint256 delay = Periods.TIMELOCK_DAYS * day;
-        bytes memory arguments = abi.encode(delay, proposers, executors, deployer);
+        bytes memory arguments = abi.encode(delay, council, council, deployer);
         return TimelockController(payable(_new("TimelockController", arguments)));
     }
 

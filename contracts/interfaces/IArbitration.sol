@@ -4,11 +4,8 @@ pragma solidity 0.8.37;
 import {IModule} from "./IModule.sol";
 
 /// @title Arbitration: panels and their votes.
-/// @notice Peers judge what no rule decides. Institutions offer a seat each; who served longest ago
-/// is drawn first, so that no randomness is needed and everybody can foretell who is next. Nobody
-/// sits about itself, its own group or an institution that it vouched for (a hub counts as its
-/// sponsor), and no two seats of a panel share a group. Votes are committed, then revealed, so that
-/// nobody follows a neighbour.
+/// @notice Peers judge what no rule decides. JudgePool says whose turn it is. Votes are committed,
+/// then revealed, so that nobody follows a neighbour.
 ///
 /// | window | length | what happens                                         |
 /// |--------|--------|------------------------------------------------------|
@@ -22,15 +19,6 @@ import {IModule} from "./IModule.sol";
 /// half of the revealed votes, NotProven if there is none; its severity is the lower median of
 /// those votes.
 interface IArbitration is IModule {
-    /// @notice An institution's offer to judge.
-    /// @param cred Credential that sits for it.
-    /// @param lastServed When it was drawn last, in seconds since 1970; 0 if never.
-    struct Seat {
-        bytes16 inst;
-        bytes16 cred;
-        uint64 lastServed;
-    }
-
     /// @notice One seat of a panel.
     /// @param inst Institution; 0 if its member recused itself and nobody could follow.
     /// @param commitment As in `commitVote`; 0 before.
@@ -70,17 +58,7 @@ interface IArbitration is IModule {
         uint64 bond;
     }
 
-    /// @notice `cred` sits for `inst` from now on, last in turn.
-    event SeatJoined(bytes16 indexed inst, bytes16 cred);
-
-    /// @notice `inst` judges no more; panels that it sits on go on.
-    event SeatLeft(bytes16 indexed inst);
-
-    /// @notice These could not serve when their turn came (not active, suspended, or a credential
-    /// that ended) and went to the end of the queue, in this order.
-    event SeatsPassedOver(bytes16[] insts);
-
-    /// @notice A panel sits. Its members went to the end of the queue, in this order.
+    /// @notice A panel sits.
     event PanelDrawn(
         bytes32 indexed caseId, uint8 round, bytes16[] creds, uint64 commitBy, uint64 revealBy
     );
@@ -103,29 +81,13 @@ interface IArbitration is IModule {
     /// @notice `cred` has no seat on the panel that sits.
     error NotOnPanel(bytes16 cred);
 
-    /// @notice `cred` is no live credential of the institution with the role PANELIST.
-    error NotPanelist(bytes16 cred);
-
     /// @notice No panel sits in this case now.
     error NotSitting(bytes32 caseId);
-
-    // ── the pool of judges ──
-
-    /// @notice Offers a seat, one an institution. ADMIN of `inst`, which is active.
-    /// @param cred Live credential of `inst` with the role PANELIST.
-    function join(bytes16 inst, bytes16 cred) external;
-    function joinBySig(bytes16 inst, bytes16 cred, Auth calldata auth) external;
-
-    /// @notice Takes the seat back. ADMIN of `inst`.
-    function leavePool(bytes16 inst) external;
-    function leavePoolBySig(bytes16 inst, Auth calldata auth) external;
 
     // ── a panel's life ──
 
     /// @notice Draws the first panel of a case. Restricted to CASES.
-    /// @dev Looks at the first 64 of the queue. If fewer than 3 may sit, the ruling is NotProven
-    /// and is delivered within the call.
-    /// @param complainant Institution or hub; a hub's sponsor has the hub's conflicts.
+    /// @dev If fewer than 3 may sit, the ruling is NotProven and is delivered within the call.
     function drawPanel(bytes32 caseId, bytes16 complainant, bytes16 respondent) external;
 
     /// @notice Gives a seat away, within 2 d. The credential itself.
@@ -177,7 +139,7 @@ interface IArbitration is IModule {
 
     /// @notice Votes for an interim sanction of the respondent while the panel sits; a later vote
     /// replaces an earlier one. The credential itself. Two thirds of the seats, rounded up, with
-    /// equal votes impose it, once a case.
+    /// equal votes impose it, once a case: after that such a vote reverts.
     /// @param level 2 QuotaCut, 3 NoRequest, 4 Suspended.
     /// @param until Its end, at most 14 d ahead, in seconds since 1970.
     function voteInterim(bytes32 caseId, bytes16 cred, uint8 level, uint64 until) external;
@@ -200,10 +162,4 @@ interface IArbitration is IModule {
 
     /// @notice The appeal against the first ruling.
     function appealOf(bytes32 caseId) external view returns (Appeal memory);
-
-    /// @notice An institution's seat; cred 0 if it has none.
-    function seatOf(bytes16 inst) external view returns (Seat memory);
-
-    /// @notice Institutions with a seat, next in turn first, at most 256.
-    function pool() external view returns (bytes16[] memory insts);
 }

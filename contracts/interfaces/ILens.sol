@@ -11,6 +11,7 @@ import {IDirectory} from "./IDirectory.sol";
 import {IErrors} from "./IErrors.sol";
 import {IIncentives} from "./IIncentives.sol";
 import {IInstitutionRegistry} from "./IInstitutionRegistry.sol";
+import {IJudgePool} from "./IJudgePool.sol";
 import {IKeyRegistry} from "./IKeyRegistry.sol";
 import {ISanctions} from "./ISanctions.sol";
 import {ISupervision} from "./ISupervision.sol";
@@ -44,7 +45,7 @@ interface ILens is IErrors {
         uint8 level;
         ISanctions.Sanction[] sanctions;
         uint256 openCases;
-        IArbitration.Seat seat;
+        IJudgePool.Seat seat;
     }
 
     /// @notice A request or grant.

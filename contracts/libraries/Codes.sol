@@ -16,6 +16,7 @@ library Codes {
     bytes32 internal constant DELIVERY_LEDGER = "DeliveryLedger";
     bytes32 internal constant SUPERVISION = "Supervision";
     bytes32 internal constant ARBITRATION = "Arbitration";
+    bytes32 internal constant JUDGE_POOL = "JudgePool";
     bytes32 internal constant SANCTIONS = "Sanctions";
     bytes32 internal constant CREDIBILITY = "Credibility";
     bytes32 internal constant INCENTIVES = "Incentives";

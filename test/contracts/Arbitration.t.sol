@@ -44,329 +44,15 @@ contract ArbitrationTest is PanelBase {
         }
     }
 
-    /// @dev The pool consists of these peers, in this order.
-    function _order(uint8[] memory want) private view {
-        bytes16[] memory insts = arbitration.pool();
-        assertEq(insts.length, want.length, "pool");
-        for (uint256 i = 0; i < want.length; ++i) {
-            assertEq(insts[i], _inst(want[i]), "turn");
-        }
-    }
-
-    function _list(bytes memory numbers) private pure returns (uint8[] memory list) {
-        list = new uint8[](numbers.length);
-        for (uint256 i = 0; i < list.length; ++i) {
-            list[i] = uint8(numbers[i]);
-        }
-    }
-
     function _notOnPanel(bytes16 cred) private pure returns (bytes memory) {
         return abi.encodeWithSelector(IArbitration.NotOnPanel.selector, cred);
-    }
-
-    function _notPanelist(bytes16 cred) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(IArbitration.NotPanelist.selector, cred);
     }
 
     function _notSitting(bytes32 caseId) private pure returns (bytes memory) {
         return abi.encodeWithSelector(IArbitration.NotSitting.selector, caseId);
     }
 
-    // ── join ──
-
-    function test_JoinPutsASeatLastAndTells() public {
-        _judges(1);
-        _admitted(1, 7);
-        vm.warp(_now() + 90 * DAY);
-        institutions.activate(_inst(1));
-        (bytes16 cred,) = _staff(peers[1].account, _inst(1), "panelist", Roles.PANELIST);
-        vm.expectEmit(address(arbitration));
-        emit IArbitration.SeatJoined(_inst(1), cred);
-        vm.prank(peers[1].account.addr);
-        arbitration.join(_inst(1), cred);
-        _order(_list(hex"0001"));
-        IArbitration.Seat memory seat = arbitration.seatOf(_inst(1));
-        assertEq(seat.inst, _inst(1));
-        assertEq(seat.cred, cred);
-        assertEq(seat.lastServed, 0);
-    }
-
-    function test_JoinBySignature() public {
-        (bytes16 cred,) = _staff(north, NORTH, "panelist", Roles.PANELIST | Roles.OFFICER);
-        IModule.Auth memory auth = _relayed(
-            north,
-            "Join(bytes16 inst,bytes16 cred,uint256 nonce,uint64 deadline)",
-            abi.encode(NORTH, cred)
-        );
-        vm.prank(relayer);
-        arbitration.joinBySig(NORTH, cred, auth);
-        assertEq(arbitration.seatOf(NORTH).cred, cred);
-    }
-
-    function test_JoinRefusals() public {
-        (bytes16 cred,) = _staff(north, NORTH, "panelist", Roles.PANELIST);
-        (bytes16 clerk, Vm.Wallet memory clerkWallet) =
-            _staff(north, NORTH, "clerk", Roles.ALL & ~(Roles.PANELIST | Roles.ADMIN));
-        _expect(_notParty(NORTH, south.addr));
-        vm.prank(south.addr);
-        arbitration.join(NORTH, cred);
-        _expect(_notParty(NORTH, clerkWallet.addr));
-        vm.prank(clerkWallet.addr);
-        arbitration.join(NORTH, cred);
-
-        vm.startPrank(north.addr);
-        _expect(_notPanelist(clerk));
-        arbitration.join(NORTH, clerk);
-        _expect(_notPanelist(NORTH));
-        arbitration.join(NORTH, NORTH);
-        _expect(_notPanelist(keccak16("nobody")));
-        arbitration.join(NORTH, keccak16("nobody"));
-        arbitration.join(NORTH, cred);
-        _expect(_exists(NORTH));
-        arbitration.join(NORTH, cred);
-        vm.stopPrank();
-
-        vm.prank(south.addr);
-        _expect(_notPanelist(cred));
-        arbitration.join(SOUTH, cred);
-    }
-
-    function keccak16(string memory text) private pure returns (bytes16) {
-        return bytes16(keccak256(bytes(text)));
-    }
-
-    function test_JoinNotOnProbation() public {
-        _admitted(0, 7);
-        (bytes16 cred,) = _staff(peers[0].account, _inst(0), "panelist", Roles.PANELIST);
-        _expect(_notActive(_inst(0), 3));
-        vm.prank(peers[0].account.addr);
-        arbitration.join(_inst(0), cred);
-    }
-
-    function test_JoinIsStopped() public {
-        (bytes16 cred,) = _staff(north, NORTH, "panelist", Roles.PANELIST);
-        _stop(Codes.ARBITRATION);
-        _expect(_stopped(Codes.ARBITRATION, _now() + DAY));
-        vm.prank(north.addr);
-        arbitration.join(NORTH, cred);
-    }
-
-    function test_PoolHas256Seats() public {
-        _judges(256);
-        assertEq(arbitration.pool().length, 256);
-        (bytes16 cred,) = _staff(north, NORTH, "panelist", Roles.PANELIST);
-        _expect(_outOfBounds(257, 1, 256));
-        vm.prank(north.addr);
-        arbitration.join(NORTH, cred);
-        vm.prank(peers[200].account.addr);
-        arbitration.leavePool(_inst(200));
-        vm.prank(north.addr);
-        arbitration.join(NORTH, cred);
-        assertEq(arbitration.pool()[255], NORTH, "last");
-        assertEq(arbitration.pool()[200], _inst(201), "the others moved up");
-        assertEq(arbitration.seatOf(NORTH).cred, cred);
-    }
-
-    // ── leavePool ──
-
-    function test_LeaveTakesTheSeatOut() public {
-        _judges(3);
-        vm.expectEmit(address(arbitration));
-        emit IArbitration.SeatLeft(_inst(1));
-        vm.prank(peers[1].account.addr);
-        arbitration.leavePool(_inst(1));
-        _order(_list(hex"0002"));
-        assertEq(arbitration.seatOf(_inst(1)).cred, 0);
-        vm.prank(peers[1].account.addr);
-        arbitration.join(_inst(1), peers[1].cred);
-        _order(_list(hex"000201"));
-    }
-
-    function test_LeaveBySignature() public {
-        _judges(1);
-        arbitration.leavePoolBySig(
-            _inst(0),
-            _relayed(
-                peers[0].account,
-                "LeavePool(bytes16 inst,uint256 nonce,uint64 deadline)",
-                abi.encode(_inst(0))
-            )
-        );
-        assertEq(arbitration.pool().length, 0);
-    }
-
-    function test_LeaveRefusals() public {
-        _judges(2);
-        _expect(_notParty(_inst(0), peers[1].account.addr));
-        vm.prank(peers[1].account.addr);
-        arbitration.leavePool(_inst(0));
-        _expect(_notParty(_inst(0), peers[0].panelist.addr));
-        vm.prank(peers[0].panelist.addr);
-        arbitration.leavePool(_inst(0));
-        _expect(_unknown(NORTH));
-        vm.prank(north.addr);
-        arbitration.leavePool(NORTH);
-    }
-
     // ── drawPanel ──
-
-    function test_DrawTakesWhoServedLongestAgo() public {
-        _judges(7);
-        bytes32 caseId = _filed(_offered());
-        _pastDeadline(caseId);
-        supervision.advance(caseId);
-        _pastDeadline(caseId);
-        bytes16[] memory creds = new bytes16[](5);
-        for (uint256 i = 0; i < 5; ++i) {
-            creds[i] = peers[i].cred;
-        }
-        vm.expectEmit(address(arbitration));
-        emit IArbitration.PanelDrawn(caseId, 1, creds, _now() + 6 * DAY, _now() + 9 * DAY);
-        supervision.advance(caseId);
-        _seats(caseId, _list(hex"0001020304"));
-        _order(_list(hex"05060001020304"));
-        IArbitration.Panel memory p = _panel(caseId);
-        assertTrue(p.open);
-        assertEq(p.draws, 1);
-        assertEq(p.recuseBy, _now() + 2 * DAY);
-        assertEq(p.commitBy, _now() + 6 * DAY);
-        assertEq(p.revealBy, _now() + 9 * DAY);
-        assertEq(arbitration.seatOf(_inst(0)).lastServed, _now());
-        assertEq(arbitration.seatOf(_inst(5)).lastServed, 0);
-
-        _credit(SOUTH);
-        bytes32 second = _empanelled();
-        _seats(second, _list(hex"0506000102"));
-        _order(_list(hex"03040506000102"));
-    }
-
-    function test_DrawTakesThreeOfFour() public {
-        _judges(4);
-        bytes32 caseId = _empanelled();
-        _seats(caseId, _list(hex"000102"));
-        _order(_list(hex"03000102"));
-    }
-
-    function test_DrawRulesNotProvenWithoutThree() public {
-        _judges(2);
-        bytes32 caseId = _filed(_offered());
-        _pastDeadline(caseId);
-        supervision.advance(caseId);
-        _pastDeadline(caseId);
-        vm.expectEmit(address(arbitration));
-        emit IArbitration.PanelTallied(caseId, 1, NOT_PROVEN, 0);
-        supervision.advance(caseId);
-        _stageIs(caseId, ISupervision.Stage.Ruled);
-        _rulingIs(caseId, NOT_PROVEN, 0);
-        assertEq(_panel(caseId).size, 0);
-        assertEq(arbitration.roundOf(caseId), 1);
-        _order(_list(hex"0001"));
-    }
-
-    function test_DrawNeverSeatsAParty() public {
-        (bytes16 a,) = _staff(north, NORTH, "north's panelist", Roles.PANELIST);
-        (bytes16 b,) = _staff(south, SOUTH, "south's panelist", Roles.PANELIST);
-        vm.prank(north.addr);
-        arbitration.join(NORTH, a);
-        vm.prank(south.addr);
-        arbitration.join(SOUTH, b);
-        _judges(5);
-        bytes32 caseId = _empanelled();
-        _seats(caseId, _list(hex"0001020304"));
-        assertEq(arbitration.pool()[0], NORTH, "parties keep their turn");
-        assertEq(arbitration.pool()[1], SOUTH);
-    }
-
-    function test_DrawNeverSeatsTheGroupOfAParty() public {
-        _judges(6);
-        vm.startPrank(admin);
-        institutions.setClass(_inst(0), TIER, 1);
-        institutions.setClass(_inst(3), TIER, 2);
-        vm.stopPrank();
-        bytes32 caseId = _empanelled();
-        _seats(caseId, _list(hex"010204"));
-        _order(_list(hex"000305010204"));
-    }
-
-    function test_DrawNeverSeatsTwoOfOneGroup() public {
-        _judges(6);
-        vm.startPrank(admin);
-        institutions.setClass(_inst(1), TIER, 100);
-        institutions.setClass(_inst(4), TIER, 0);
-        institutions.setClass(_inst(5), TIER, 0);
-        vm.stopPrank();
-        bytes32 caseId = _empanelled();
-        _seats(caseId, _list(hex"0002030405"));
-        _order(_list(hex"010002030405"));
-    }
-
-    function test_DrawNeverSeatsASponsor() public {
-        _judges(6);
-        // The respondent's sponsors, were it no founder.
-        vm.mockCall(
-            address(institutions),
-            abi.encodeCall(institutions.sponsorsOf, (NORTH)),
-            abi.encode(_inst(1), _inst(2))
-        );
-        bytes32 caseId = _empanelled();
-        _seats(caseId, _list(hex"000304"));
-    }
-
-    function test_DrawAsksForSponsorsOfThoseAdmitted() public {
-        _judges(1);
-        (bytes16 first, bytes16 second) = institutions.sponsorsOf(_inst(0));
-        assertEq(first, INSPECTORATE);
-        assertEq(second, SOUTH);
-        (first, second) = institutions.sponsorsOf(NORTH);
-        assertEq(first, 0, "a founder has none");
-        assertEq(second, 0);
-    }
-
-    function test_DrawNeverSeatsTheSponsorOfAHub() public {
-        _judges(4);
-        (bytes16 hub, Vm.Wallet memory person) = _hub("hub", _inst(0), peers[0].account.addr);
-        ISupervision.Complaint memory c = _complaint(_offered());
-        c.complainant = hub;
-        vm.prank(person.addr);
-        bytes32 caseId = supervision.file(c);
-        _toPanel(caseId);
-        _seats(caseId, _list(hex"010203"));
-    }
-
-    function test_DrawPassesOverWhoCannotServe() public {
-        _judges(8);
-        bytes32 caseId = _filed(_offered());
-        _pastDeadline(caseId);
-        supervision.advance(caseId);
-        _pastDeadline(caseId);
-        _suspendInstitution(_inst(0), _now() + DAY);
-        vm.prank(peers[1].account.addr);
-        institutions.endPractitioner(peers[1].cred);
-        vm.mockCall(
-            address(sanctions),
-            abi.encodeCall(sanctions.mayServe, (_inst(2))),
-            abi.encode(false)
-        );
-        bytes16[] memory over = new bytes16[](3);
-        (over[0], over[1], over[2]) = (_inst(0), _inst(1), _inst(2));
-        vm.expectEmit(address(arbitration));
-        emit IArbitration.SeatsPassedOver(over);
-        supervision.advance(caseId);
-        _seats(caseId, _list(hex"0304050607"));
-        _order(_list(hex"0001020304050607"));
-    }
-
-    function test_DrawLooksAt64Seats() public {
-        _judges(70);
-        for (uint256 i = 0; i < 62; ++i) {
-            vm.prank(peers[i].account.addr);
-            institutions.endPractitioner(peers[i].cred);
-        }
-        bytes32 caseId = _empanelled();
-        _rulingIs(caseId, NOT_PROVEN, 0);
-        assertEq(arbitration.pool()[0], _inst(62), "who could not serve went to the end");
-        assertEq(arbitration.pool()[69], _inst(61));
-    }
 
     function test_DrawRefusals() public {
         _judges(3);
@@ -391,7 +77,7 @@ contract ArbitrationTest is PanelBase {
         arbitration.recuse(caseId, peers[2].cred);
         _seats(caseId, _list(hex"0001050304"));
         _order(_list(hex"06000102030405"));
-        assertEq(arbitration.seatOf(_inst(5)).lastServed, _now());
+        assertEq(judgePool.seatOf(_inst(5)).lastServed, _now());
     }
 
     function test_RecuseBySignature() public {
@@ -717,7 +403,7 @@ contract ArbitrationTest is PanelBase {
         _judges(3);
         bytes32 caseId = _empanelled();
         vm.prank(peers[0].account.addr);
-        arbitration.leavePool(_inst(0));
+        judgePool.leavePool(_inst(0));
         _toTally(caseId);
         arbitration.tally(caseId);
         _rulingIs(caseId, NOT_PROVEN, 0);
@@ -731,20 +417,17 @@ contract ArbitrationTest is PanelBase {
         public
         pure
     {
-        uint8[3][3] memory votes;
-        uint256 all = 0;
+        uint256[9] memory votes;
+        uint256[3] memory sums;
         for (uint256 i = 0; i < 9; ++i) {
             if (verdicts[i] % 4 == 3) continue;
-            ++votes[verdicts[i] % 4][severities[i] % 3];
-            ++all;
+            ++votes[3 * (verdicts[i] % 4) + severities[i] % 3];
+            ++sums[verdicts[i] % 4];
         }
+        uint256 all = sums[0] + sums[1] + sums[2];
         (uint8 ruling, uint8 severity) = Votes.decide(votes);
-        uint256 mine = ruling == NOT_PROVEN
-            ? 0
-            : uint256(votes[ruling - 1][0]) + votes[ruling - 1][1] + votes[ruling - 1][2];
-        if (ruling != NOT_PROVEN) assertGt(2 * mine, all, "majority");
-        for (uint256 v = 0; v < 3 && ruling == NOT_PROVEN; ++v) {
-            assertLe(2 * (uint256(votes[v][0]) + votes[v][1] + votes[v][2]), all, "none has it");
+        for (uint256 v = 0; v < 3; ++v) {
+            assertEq(ruling == v + 1, 2 * sums[v] > all, "more than half, or not");
         }
         if (ruling != UPHELD) {
             assertEq(severity, 0, "a severity is a verdict's of guilt");
@@ -752,11 +435,10 @@ contract ArbitrationTest is PanelBase {
         }
         uint256 below = 0;
         for (uint256 s = 0; s + 1 < severity; ++s) {
-            below += votes[0][s];
+            below += votes[s];
         }
-        uint256 upTo = below + votes[0][severity - 1];
-        assertLt(2 * below, mine, "less than half is milder");
-        assertGe(2 * upTo, mine, "at least half is not harder");
+        assertLt(2 * below, sums[0], "less than half is milder");
+        assertGe(2 * (below + votes[severity - 1]), sums[0], "at least half is not harder");
     }
 
     function test_ConfirmationsAreAgainstTheAppellantAndNoMilder() public pure {
@@ -916,7 +598,7 @@ contract ArbitrationTest is PanelBase {
         _ruled(caseId, UPHELD, 1);
         for (uint256 i = 0; i < 3; ++i) {
             vm.prank(peers[i].account.addr);
-            arbitration.leavePool(_inst(i));
+            judgePool.leavePool(_inst(i));
         }
         _appealed(caseId, north.addr, NORTH);
         _stageIs(caseId, ISupervision.Stage.Ruled);
@@ -995,7 +677,7 @@ contract ArbitrationTest is PanelBase {
         emit ISanctions.SanctionImposed(id, NORTH, 4, _now(), until, caseId, true);
         _voteInterim(caseId, 3, 4, until);
         assertFalse(institutions.isActive(NORTH));
-        _expect(_exists(caseId));
+        _expect(_exists(id));
         vm.prank(peers[4].panelist.addr);
         arbitration.voteInterim(caseId, peers[4].cred, 4, until);
     }

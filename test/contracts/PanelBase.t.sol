@@ -7,6 +7,7 @@ import {IArbitration} from "../../contracts/interfaces/IArbitration.sol";
 import {IDataHubRegistry} from "../../contracts/interfaces/IDataHubRegistry.sol";
 import {IErrors} from "../../contracts/interfaces/IErrors.sol";
 import {IInstitutionRegistry} from "../../contracts/interfaces/IInstitutionRegistry.sol";
+import {IJudgePool} from "../../contracts/interfaces/IJudgePool.sol";
 import {ISupervision} from "../../contracts/interfaces/ISupervision.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
 import {Roles} from "../../contracts/libraries/Roles.sol";
@@ -31,11 +32,13 @@ abstract contract PanelBase is AccessBase {
     uint8 internal constant NOT_PROVEN = 4;
 
     IArbitration internal arbitration;
+    IJudgePool internal judgePool;
     Peer[] internal peers;
 
     function setUp() public virtual override {
         super.setUp();
         arbitration = IArbitration(_at(Codes.ARBITRATION));
+        judgePool = IJudgePool(_at(Codes.JUDGE_POOL));
     }
 
     // ── institutions ──
@@ -86,7 +89,7 @@ abstract contract PanelBase is AccessBase {
         vm.stopPrank();
         _bindAccount(p.account.addr, p.cred, p.panelist);
         vm.prank(p.account.addr);
-        arbitration.join(p.inst, p.cred);
+        judgePool.join(p.inst, p.cred);
     }
 
     /// @dev The place of a credential among the peers.
@@ -116,6 +119,22 @@ abstract contract PanelBase is AccessBase {
         );
         vm.prank(account);
         hubs.openHub(opening, proof);
+    }
+
+    /// @dev The pool consists of these peers, in this order.
+    function _order(uint8[] memory want) internal view {
+        bytes16[] memory insts = judgePool.pool();
+        assertEq(insts.length, want.length, "pool");
+        for (uint256 i = 0; i < want.length; ++i) {
+            assertEq(insts[i], peers[want[i]].inst, "turn");
+        }
+    }
+
+    function _list(bytes memory numbers) internal pure returns (uint8[] memory list) {
+        list = new uint8[](numbers.length);
+        for (uint256 i = 0; i < list.length; ++i) {
+            list[i] = uint8(numbers[i]);
+        }
     }
 
     // ── cases ──
