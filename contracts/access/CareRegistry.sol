@@ -60,9 +60,8 @@ contract CareRegistry is Module, ICareRegistry {
     bytes32 private constant ANSWER_AGREEMENT = keccak256(
         "AnswerAgreement(bytes32 agreementId,bool accepted,uint256 nonce,uint64 deadline)"
     );
-    bytes32 private constant MOVE_AGREEMENT = keccak256(
-        "MoveAgreement(bytes32 agreementId,uint8 status,uint256 nonce,uint64 deadline)"
-    );
+    bytes32 private constant MOVE_AGREEMENT =
+        keccak256("MoveAgreement(bytes32 agreementId,uint8 status,uint256 nonce,uint64 deadline)");
     bytes32 private constant CO_SIGN =
         keccak256("CoSign(bytes32 id,bytes16 credential,uint256 nonce,uint64 deadline)");
     bytes32 private constant REPORT =

@@ -40,13 +40,13 @@ contract DataHubRegistry is Module, IDataHubRegistry {
         "ServiceOffer(bytes16 service,uint16 purpose,uint8 sensitivity,bytes32 algId,bytes32 termsHash,uint64 validUntil,bytes32 salt)"
     );
     bytes32 private constant SET_POLICY =
-        keccak256("SetPolicy(bytes16 hub,bytes32 policyCommit,uint256 nonce,uint64 deadline)");
+        keccak256("SetPolicy(bytes16 id,bytes32 policyCommit,uint256 nonce,uint64 deadline)");
     bytes32 private constant CLOSE_HUB =
-        keccak256("CloseHub(bytes16 hub,uint256 nonce,uint64 deadline)");
+        keccak256("CloseHub(bytes16 id,uint256 nonce,uint64 deadline)");
     bytes32 private constant ALLOW_MOVE =
-        keccak256("AllowMove(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)");
+        keccak256("AllowMove(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)");
     bytes32 private constant MOVE_HUB =
-        keccak256("MoveHub(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)");
+        keccak256("MoveHub(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)");
     bytes32 private constant RETIRE_OFFER =
         keccak256("RetireOffer(bytes32 offerId,uint256 nonce,uint64 deadline)");
 
@@ -169,9 +169,8 @@ contract DataHubRegistry is Module, IDataHubRegistry {
     /// @inheritdoc IDataHubRegistry
     function serviceOffer(bytes32 offerId) external view returns (Offer memory) {
         PackedOffer storage o = _offers[offerId];
-        return Offer(
-            o.service, o.purpose, o.sensitivity, o.status, o.validUntil, o.algId, o.termsHash
-        );
+        return
+            Offer(o.service, o.purpose, o.sensitivity, o.status, o.validUntil, o.algId, o.termsHash);
     }
 
     /// @inheritdoc IDataHubRegistry

@@ -37,7 +37,7 @@ contract KeyRegistry is Module, IKeyRegistry {
         "RotateKey(bytes32 keyId,bytes publicKey,uint64 validFrom,uint64 validUntil,uint64 oldUntil,bytes proof,uint256 nonce,uint64 deadline)"
     );
     bytes32 private constant SET_GUARDIANS = keccak256(
-        "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)"
+        "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)"
     );
     bytes32 private constant START_RECOVERY = keccak256(
         "StartRecovery(bytes16 subject,bytes16 guardian,address newAccount,bytes proof,uint256 nonce,uint64 deadline)"
@@ -513,8 +513,8 @@ contract KeyRegistry is Module, IKeyRegistry {
         _verifyDocument(_hashTypedDataV4(structHash), account, proof);
     }
 
-    /// @dev Checks that an institution or hub keeps an account at `t` without this key. A credential
-    /// may lose its last one: its institution can add another.
+    /// @dev Checks that an institution or hub keeps an account at `t` without this key. A
+    /// credential may lose its last one: its institution can add another.
     function _requireOtherAccount(PackedKey storage k, bytes32 keyId, uint64 t) private view {
         if (k.kind != Codes.ACCOUNT) return;
         bytes16 inst = _institutions().institutionOf(k.subject);

@@ -82,10 +82,7 @@ interface IDataHubRegistry is IModule {
 
     /// @notice `hub` is open; `account` speaks for it.
     event HubOpened(
-        bytes16 indexed hub,
-        bytes16 indexed sponsor,
-        address indexed account,
-        bytes32 policyCommit
+        bytes16 indexed hub, bytes16 indexed sponsor, address indexed account, bytes32 policyCommit
     );
 
     /// @notice `hub` decides by another policy from now on.
@@ -136,23 +133,23 @@ interface IDataHubRegistry is IModule {
     ) external;
 
     /// @notice Commits to another policy. An account of the hub, while it is open.
-    function setPolicy(bytes16 hub, bytes32 policyCommit) external;
-    function setPolicyBySig(bytes16 hub, bytes32 policyCommit, Auth calldata auth) external;
+    function setPolicy(bytes16 id, bytes32 policyCommit) external;
+    function setPolicyBySig(bytes16 id, bytes32 policyCommit, Auth calldata auth) external;
 
     /// @notice Closes a hub for good. An account of the hub, while it is open.
-    function closeHub(bytes16 hub) external;
-    function closeHubBySig(bytes16 hub, Auth calldata auth) external;
+    function closeHub(bytes16 id) external;
+    function closeHubBySig(bytes16 id, Auth calldata auth) external;
 
     /// @notice Allows one other institution to take the hub over. An account of the hub, while it
     /// is open.
     /// @param newSponsor Institution, not the present sponsor; 0 takes the permission back.
-    function allowMove(bytes16 hub, bytes16 newSponsor) external;
-    function allowMoveBySig(bytes16 hub, bytes16 newSponsor, Auth calldata auth) external;
+    function allowMove(bytes16 id, bytes16 newSponsor) external;
+    function allowMoveBySig(bytes16 id, bytes16 newSponsor, Auth calldata auth) external;
 
     /// @notice Takes a hub over that allowed it. OFFICER of the new sponsor, which is on probation
     /// or active.
-    function moveHub(bytes16 hub, bytes16 newSponsor) external;
-    function moveHubBySig(bytes16 hub, bytes16 newSponsor, Auth calldata auth) external;
+    function moveHub(bytes16 id, bytes16 newSponsor) external;
+    function moveHubBySig(bytes16 id, bytes16 newSponsor, Auth calldata auth) external;
 
     // ── services ──
 
@@ -178,10 +175,10 @@ interface IDataHubRegistry is IModule {
     function serviceOffer(bytes32 offerId) external view returns (Offer memory);
 
     /// @notice Institution that a hub allowed to take it over; 0 if none.
-    function moveAllowed(bytes16 hub) external view returns (bytes16);
+    function moveAllowed(bytes16 id) external view returns (bytes16);
 
     /// @notice Whether `signer` speaks for the hub, and the hub is open.
-    function speaksFor(address signer, bytes16 hub) external view returns (bool);
+    function speaksFor(address signer, bytes16 id) external view returns (bool);
 
     /// @notice Whether the offer stands at `t`: not retired, and `t < validUntil`.
     function isOffered(bytes32 offerId, uint64 t) external view returns (bool);

@@ -149,11 +149,7 @@ interface IDeliveryLedger is IModule {
     event FaultProven(bytes32 indexed deliveryId, uint8 faultCode, uint8 faultSide);
     /// @notice The audit log of `inst` in `hour` is the one under `root`.
     event LogCommitted(
-        bytes16 indexed inst,
-        uint32 indexed hour,
-        bytes32 root,
-        uint8 countLog2,
-        uint64 committedAt
+        bytes16 indexed inst, uint32 indexed hour, bytes32 root, uint8 countLog2, uint64 committedAt
     );
     /// @notice `inst` did not commit to `hour` in time.
     event LogMissed(bytes16 indexed inst, uint32 indexed hour);
@@ -243,8 +239,8 @@ interface IDeliveryLedger is IModule {
 
     /// @notice Commits to an hour of the audit log. RELAYER of `inst`; also while stopped or
     /// suspended, since it is a duty.
-    /// @param hour Number of the hour since 1970, `t / (DAY / 24)`: later than the last one, at most
-    /// the present one.
+    /// @param hour Number of the hour since 1970, `t / (DAY / 24)`: later than the last one, at
+    /// most the present one.
     /// @param root Root over that hour's entries, not 0.
     /// @param countLog2 Depth, 6…24.
     function commitLog(bytes16 inst, uint32 hour, bytes32 root, uint8 countLog2) external;

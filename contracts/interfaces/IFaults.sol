@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 /// @title What Supervision asks of a module whose objects people can complain about.
-/// @notice AccessRegistry and DeliveryLedger, CareRegistry and ComputeJobs answer it. All four give
-/// side 1 first.
+/// @notice DeliveryLedger, AccessRegistry (also for CareRegistry) and ComputeJobs answer it. All
+/// give side 1 first.
 interface IFaults {
     /// @notice Both sides of an object: 1 owner, sender or service; 2 requester, recipient or
     /// customer. Zeros if the module does not know it.

@@ -167,12 +167,12 @@ interface IKeyRegistry is IModule {
 
     /// @notice Names guardians, in force after 7 d; until then those in force before remain so. The
     /// subject itself, or ADMIN of its institution. Not during a recovery.
-    /// @param guardians At most nine distinct subjects with an account.
+    /// @param list Guardians: at most nine distinct subjects with an account.
     /// @param threshold 1 to their number.
-    function setGuardians(bytes16 subject, bytes16[] calldata guardians, uint8 threshold) external;
+    function setGuardians(bytes16 subject, bytes16[] calldata list, uint8 threshold) external;
     function setGuardiansBySig(
         bytes16 subject,
-        bytes16[] calldata guardians,
+        bytes16[] calldata list,
         uint8 threshold,
         Auth calldata auth
     ) external;

@@ -385,19 +385,14 @@ contract Supervision is Module, ISupervision {
 
     // ── what other modules know ──
 
-    /// @dev Modules whose objects people can complain about.
-    function _sources() private pure returns (bytes32[4] memory) {
-        return [
-            Codes.DELIVERY_LEDGER,
-            Codes.ACCESS_REGISTRY,
-            Codes.CARE_REGISTRY,
-            Codes.COMPUTE_JOBS
-        ];
+    /// @dev Modules whose objects people can complain about; AccessRegistry answers for CareRegistry.
+    function _sources() private pure returns (bytes32[3] memory) {
+        return [Codes.DELIVERY_LEDGER, Codes.ACCESS_REGISTRY, Codes.COMPUTE_JOBS];
     }
 
     /// @dev The fault that a module established about a subject, and whose it is; zeros if none.
     function _faultAbout(bytes32 subject) private view returns (uint8 faultCode, bytes16 culprit) {
-        bytes32[4] memory sources = _sources();
+        bytes32[3] memory sources = _sources();
         for (uint256 i = 0; i < sources.length; ++i) {
             IFaults source = IFaults(DIRECTORY.addressOf(sources[i]));
             if (address(source) == address(0)) continue;
@@ -411,7 +406,7 @@ contract Supervision is Module, ISupervision {
 
     /// @dev Both sides of what a complaint is about; zeros if nobody knows it.
     function _partiesOf(bytes32 subject) private view returns (bytes16 side1, bytes16 side2) {
-        bytes32[4] memory sources = _sources();
+        bytes32[3] memory sources = _sources();
         for (uint256 i = 0; i < sources.length && side1 == 0; ++i) {
             IFaults source = IFaults(DIRECTORY.addressOf(sources[i]));
             if (address(source) != address(0)) (side1, side2) = source.partiesOf(subject);

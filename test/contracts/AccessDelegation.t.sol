@@ -70,9 +70,7 @@ contract AccessDelegationTest is AccessBase {
         access.delegate(keccak256("none"), _cred, _end);
         vm.prank(north.addr);
         access.suspend(_grantId);
-        _refused(
-            _cred, _end, abi.encodeWithSelector(IAccessRegistry.NotLive.selector, _grantId)
-        );
+        _refused(_cred, _end, abi.encodeWithSelector(IAccessRegistry.NotLive.selector, _grantId));
     }
 
     function test_DelegateIsLiveStaffOfTheRequester() public {

@@ -512,7 +512,9 @@ contract BreakGlassTest is BreakGlassBase {
             care.closeBreakGlass(id);
         }
         assertGe(
-            uint8(care.breakGlass(id).status), uint8(ICareRegistry.CaseStatus.Justified), "a verdict"
+            uint8(care.breakGlass(id).status),
+            uint8(ICareRegistry.CaseStatus.Justified),
+            "a verdict"
         );
         assertFalse(care.liveBreakGlass(id, opened + 24 * HOUR), "over");
     }

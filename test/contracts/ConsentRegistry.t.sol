@@ -6,6 +6,7 @@ import {Vm} from "forge-std/Vm.sol";
 import {IConsentRegistry} from "../../contracts/interfaces/IConsentRegistry.sol";
 import {IErrors} from "../../contracts/interfaces/IErrors.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
+import {MerkleBatch} from "../../contracts/libraries/MerkleBatch.sol";
 import {Roles} from "../../contracts/libraries/Roles.sol";
 import {Score} from "../../contracts/libraries/Score.sol";
 import {AccessBase} from "./AccessBase.t.sol";
@@ -179,6 +180,28 @@ contract ConsentRegistryTest is AccessBase {
     }
 
     // ── verifyConsent ──
+
+    /// @dev The leaf that protocol.md section 8 publishes.
+    function test_ThePublishedConsentLeaf() public pure {
+        bytes32 typeHash = keccak256(
+            "ConsentLeaf(uint16 version,bytes16 subject,uint32 epoch,uint32 allowed,uint32 denied,uint32 flags,bytes32 consentHash,bytes32 salt)"
+        );
+        bytes memory preimage = abi.encode(
+            typeHash,
+            uint16(1),
+            bytes16(0x000102030405060708090a0b0c0d0e0f),
+            uint32(20_454),
+            uint32(0x12),
+            uint32(0x08),
+            uint32(0),
+            bytes32(0x8677788427e82c98a3127648d3d64a6112851dff6b4af0e8ff6ea84ec346c11f),
+            bytes32(0x606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f)
+        );
+        assertEq(
+            MerkleBatch.leafOf(preimage),
+            0x226fabc0606fa052151dffacbbf271e2d5734207b9821610e010e1812d603e18
+        );
+    }
 
     function test_VerifyBindsLeafIndexEpochAndInstitution() public {
         bytes32 leaf = keccak256("leaf");

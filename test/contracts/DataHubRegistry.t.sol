@@ -247,7 +247,7 @@ contract DataHubRegistryTest is AccessBase {
         _hubs.moveHub(OTHER, SOUTH);
     }
 
-    // ── setPolicy, closeHub ──
+    // ── setPolicy ──
 
     function test_SetPolicyReplacesTheCommitment() public {
         _opened();
@@ -272,7 +272,7 @@ contract DataHubRegistryTest is AccessBase {
         _opened();
         IModule.Auth memory auth = _act(
             _person,
-            "SetPolicy(bytes16 hub,bytes32 policyCommit,uint256 nonce,uint64 deadline)",
+            "SetPolicy(bytes16 id,bytes32 policyCommit,uint256 nonce,uint64 deadline)",
             abi.encode(HUB, keccak256("x"))
         );
         _expect(_badSignature(_person.addr));
@@ -281,6 +281,8 @@ contract DataHubRegistryTest is AccessBase {
         _hubs.setPolicyBySig(HUB, keccak256("x"), auth);
         assertEq(_hubs.hub(HUB).policyCommit, keccak256("x"));
     }
+
+    // ── closeHub ──
 
     function test_CloseHubIsFinal() public {
         _opened();
@@ -316,16 +318,12 @@ contract DataHubRegistryTest is AccessBase {
         _opened();
         _hubs.closeHubBySig(
             HUB,
-            _act(
-                _person,
-                "CloseHub(bytes16 hub,uint256 nonce,uint64 deadline)",
-                abi.encode(HUB)
-            )
+            _act(_person, "CloseHub(bytes16 id,uint256 nonce,uint64 deadline)", abi.encode(HUB))
         );
         _hubIs(HUB, IDataHubRegistry.HubStatus.Closed);
     }
 
-    // ── allowMove, moveHub ──
+    // ── moveHub ──
 
     function test_AHubMovesToWhomItAllowed() public {
         _opened();
@@ -342,6 +340,8 @@ contract DataHubRegistryTest is AccessBase {
         assertEq(_hubs.moveAllowed(HUB), 0, "used up");
     }
 
+    // ── allowMove ──
+
     function test_AllowMoveRefusals() public {
         _opened();
         _expect(_notParty(HUB, north.addr));
@@ -356,6 +356,8 @@ contract DataHubRegistryTest is AccessBase {
         _hubs.allowMove(HUB, 0);
         assertEq(_hubs.moveAllowed(HUB), 0, "taken back");
     }
+
+    // ── moveHub ──
 
     function test_MoveHubRefusals() public {
         _opened();
@@ -393,7 +395,7 @@ contract DataHubRegistryTest is AccessBase {
             SOUTH,
             _act(
                 _person,
-                "AllowMove(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
+                "AllowMove(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
                 abi.encode(HUB, SOUTH)
             )
         );
@@ -402,14 +404,14 @@ contract DataHubRegistryTest is AccessBase {
             SOUTH,
             _act(
                 south,
-                "MoveHub(bytes16 hub,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
+                "MoveHub(bytes16 id,bytes16 newSponsor,uint256 nonce,uint64 deadline)",
                 abi.encode(HUB, SOUTH)
             )
         );
         assertEq(_hubs.hub(HUB).sponsor, SOUTH);
     }
 
-    // ── publishOffer, retireOffer ──
+    // ── publishOffer ──
 
     function test_PublishOfferIsStoredAndAnnounced() public {
         IDataHubRegistry.ServiceOffer memory o = _offer();
@@ -476,6 +478,8 @@ contract DataHubRegistryTest is AccessBase {
         _publish(o);
     }
 
+    // ── retireOffer ──
+
     function test_RetireOfferIsFinal() public {
         bytes32 id = _publish(_offer());
         _expect(_notParty(SOUTH, north.addr));
@@ -498,9 +502,7 @@ contract DataHubRegistryTest is AccessBase {
         _hubs.retireOfferBySig(
             id,
             _act(
-                south,
-                "RetireOffer(bytes32 offerId,uint256 nonce,uint64 deadline)",
-                abi.encode(id)
+                south, "RetireOffer(bytes32 offerId,uint256 nonce,uint64 deadline)", abi.encode(id)
             )
         );
         assertFalse(_hubs.isOffered(id, _now()));

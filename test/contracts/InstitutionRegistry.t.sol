@@ -619,4 +619,45 @@ contract InstitutionRegistryTest is Base {
         institutions.leaveNetworkBySig(NORTH, auth);
         assertEq(_status(NORTH), 7);
     }
+
+    // ── for panels ──
+
+    function test_StandingIsStatusAndGroup() public {
+        (IInstitutionRegistry.Status status, uint32 group) = institutions.standing(SOUTH);
+        assertEq(uint8(status), uint8(IInstitutionRegistry.Status.Active));
+        assertEq(group, 2);
+        (status, group) = institutions.standing(bytes16(keccak256("nobody")));
+        assertEq(uint8(status), 0);
+        assertEq(group, 0);
+    }
+
+    function test_SponsorsOfTheLastApplication() public {
+        bytes16 id = bytes16(keccak256("applicant"));
+        address account = makeAddr("applicant");
+        vm.prank(account);
+        institutions.submitApplication(_application(id, Codes.PROVIDER, 9, account));
+        (bytes16 first, bytes16 second) = institutions.sponsorsOf(id);
+        assertEq(first, 0);
+        assertEq(second, 0);
+        vm.prank(south.addr);
+        institutions.sponsor(id, SOUTH);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, SOUTH);
+        assertEq(second, 0);
+        vm.prank(north.addr);
+        institutions.sponsor(id, NORTH);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, SOUTH);
+        assertEq(second, NORTH);
+        vm.warp(_now() + 90 * DAY);
+        institutions.lapseApplication(id);
+        IInstitutionRegistry.Application memory again =
+            _application(id, Codes.PROVIDER, 9, account);
+        again.salt = keccak256("again");
+        vm.prank(account);
+        institutions.submitApplication(again);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, 0, "nobody vouched for this one");
+        assertEq(second, 0);
+    }
 }

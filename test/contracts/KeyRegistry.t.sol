@@ -319,12 +319,7 @@ contract KeyRegistryTest is Base {
         bytes memory proof = _binding(NORTH, _second, from, from + YEAR);
         vm.prank(north.addr);
         keys.rotateKey(
-            _keyId(north.addr),
-            abi.encodePacked(_second.addr),
-            from,
-            from + YEAR,
-            oldUntil,
-            proof
+            _keyId(north.addr), abi.encodePacked(_second.addr), from, from + YEAR, oldUntil, proof
         );
     }
 
@@ -532,8 +527,8 @@ contract KeyRegistryTest is Base {
         keys.setGuardians(NORTH, list, 1);
     }
 
-    /// @dev New guardians need 7 days; until then the ones before decide, also about a recovery that
-    /// ends later.
+    /// @dev New guardians need 7 days; until then the ones before decide, also about a recovery
+    /// that ends later.
     function test_EarlierGuardiansDecideUntilTheNewOnesAreInForce() public {
         assertEq(keys.guardiansInForce(NORTH).threshold, 0);
         _setGuardians();
@@ -565,7 +560,7 @@ contract KeyRegistryTest is Base {
     function test_RecoveryIsRelayedToo() public {
         bytes16[] memory list = _guards();
         IModule.Auth memory auth = _relay(
-            "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)",
+            "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)",
             abi.encode(
                 NORTH,
                 // EIP-712: each element takes a whole word.

@@ -508,12 +508,12 @@ contract SupervisionPanelTest is PanelBase {
     }
 
     function test_WithoutAModuleItsFaultsAreUnknown() public {
-        bytes32 subject = keccak256("emergency");
-        _known(Codes.CARE_REGISTRY, subject, Codes.REVIEW_SILENT, Codes.SIDE_OWNER);
+        bytes32 subject = keccak256("job");
+        _known(Codes.COMPUTE_JOBS, subject, Codes.JOB_TIMEOUT, Codes.SIDE_OWNER);
         bytes32 caseId = _filed(subject);
         vm.mockCall(
             address(directory),
-            abi.encodeCall(directory.addressOf, (Codes.CARE_REGISTRY)),
+            abi.encodeCall(directory.addressOf, (Codes.COMPUTE_JOBS)),
             abi.encode(address(0))
         );
         _expect(abi.encodeWithSelector(ISupervision.NotDecidable.selector));

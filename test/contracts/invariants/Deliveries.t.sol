@@ -8,7 +8,7 @@ import {AccessBase} from "../AccessBase.t.sol";
 /// @notice Invariants D1 and D3: deliveries move forward only, and past a deadline the late act is
 /// refused and one side is named, the same for every caller and moment.
 contract DeliveriesInvariantTest is AccessBase {
-    uint256 private constant DELIVERIES_MAX = 16;
+    uint256 private constant DELIVERIES_MAX = 8;
 
     bytes32 private _grantId;
     bytes32[] private _ids;

@@ -11,7 +11,7 @@ import {Base} from "../Base.t.sol";
 /// and no recovery before its time or after a cancel. An institution never loses its last account.
 contract KeysInvariantTest is Base {
     uint256 private constant KEYS_MAX = 20;
-    uint256 private constant SAMPLES_MAX = 60;
+    uint256 private constant SAMPLES_MAX = 24;
 
     struct Sample {
         bytes32 keyId;

@@ -7,7 +7,7 @@ import {Base} from "../Base.t.sol";
 /// @notice Invariants R1 and R2: batches form an unbroken chain that nobody overwrites, and a
 /// withdrawn bit is set once, by its owner, for the leaf that stands there.
 contract RecordsInvariantTest is Base {
-    uint256 private constant BATCHES_MAX = 12;
+    uint256 private constant BATCHES_MAX = 6;
     /// @dev Sixteen leaves that all look alike: each level has one node, proof and root are short.
     bytes32 private constant LEAF = keccak256("leaf");
 
