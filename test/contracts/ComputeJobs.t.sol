@@ -726,7 +726,13 @@ contract ComputeJobsTest is ComputeBase {
         bytes32 jobId = _running(3);
         vm.expectEmit(address(jobs));
         emit IComputeJobs.JobCommitted(
-            jobId, 0, keccak256("test/input"), keccak256("test/result"), keccak256("test/receipt"), 400, true
+            jobId,
+            0,
+            keccak256("test/input"),
+            keccak256("test/result"),
+            keccak256("test/receipt"),
+            400,
+            true
         );
         _commitSite(jobId, 0, true);
         _budgetIs(pool[0], 400, 0);

@@ -64,7 +64,8 @@ contract GenesisTest is Test, Deployment {
             0x0402,
             0x0403,
             0x0404,
-            0x0405, 0x0406,
+            0x0405,
+            0x0406,
             0x0501,
             0x0502,
             0x0503

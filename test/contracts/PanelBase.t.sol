@@ -14,8 +14,8 @@ import {Roles} from "../../contracts/libraries/Roles.sol";
 import {AccessBase} from "./AccessBase.t.sol";
 
 /// @title Institutions that offer to judge, and cases that come before them.
-/// @notice Judge i is an active institution of group 100 + i whose credential i sits in the pool; the
-/// pool's order is theirs. The south complains about the north.
+/// @notice Judge i is an active institution of group 100 + i whose credential i sits in the pool;
+/// the pool's order is theirs. The south complains about the north.
 abstract contract PanelBase is AccessBase {
     /// @dev One judge: an institution and its panelist.
     struct Peer {
@@ -67,9 +67,7 @@ abstract contract PanelBase is AccessBase {
         p.cred = bytes16(keccak256(abi.encode("panelist", i)));
         p.panelist = vm.createWallet(string.concat("panelist ", vm.toString(i)));
         vm.prank(p.account.addr);
-        institutions.submitApplication(
-            _application(p.inst, Codes.PROVIDER, group, p.account.addr)
-        );
+        institutions.submitApplication(_application(p.inst, Codes.PROVIDER, group, p.account.addr));
         _vouch(p.inst, INSPECTORATE, inspectorate.addr);
         _vouch(p.inst, SOUTH, south.addr);
         vm.prank(admin);
@@ -114,9 +112,8 @@ abstract contract PanelBase is AccessBase {
         bytes32 typeHash = keccak256(
             "HubOpening(bytes16 hub,bytes16 sponsor,address account,bytes32 policyCommit,bytes32 salt)"
         );
-        bytes memory proof = _signStruct(
-            wallet, address(hubs), "DataHubRegistry", abi.encode(typeHash, opening)
-        );
+        bytes memory proof =
+            _signStruct(wallet, address(hubs), "DataHubRegistry", abi.encode(typeHash, opening));
         vm.prank(account);
         hubs.openHub(opening, proof);
     }
@@ -166,13 +163,11 @@ abstract contract PanelBase is AccessBase {
 
     // ── votes ──
 
-    function _commitment(
-        bytes32 caseId,
-        uint8 round,
-        bytes16 cred,
-        uint8 verdict,
-        uint8 severity
-    ) internal pure returns (bytes32) {
+    function _commitment(bytes32 caseId, uint8 round, bytes16 cred, uint8 verdict, uint8 severity)
+        internal
+        pure
+        returns (bytes32)
+    {
         return keccak256(abi.encode(caseId, round, cred, verdict, severity, VOTE_SALT));
     }
 

@@ -23,9 +23,7 @@ contract RoleTableTest is Base {
         assertGt(tried, 250, "functions tried");
     }
 
-    function _try(address target, bytes4 selector, string memory rule, string memory line)
-        private
-    {
+    function _try(address target, bytes4 selector, string memory rule, string memory line) private {
         assertEq(vm.toString(bytes.concat(selector)), vm.split(line, "\t")[2], line);
         uint256 snapshot = vm.snapshotState();
         vm.prank(stranger);

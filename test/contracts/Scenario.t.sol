@@ -19,8 +19,9 @@ import {ComputeBase} from "./ComputeBase.t.sol";
 import {PanelBase} from "./PanelBase.t.sol";
 
 /// @title One life of everything: real sample records are anchored, and every contract is used.
-/// @notice `test/contracts/leaks` reads every byte that this leaves on chain; `test/contracts/replay`
-/// rebuilds every table from the logs alone. Both read what stands in `target/forge/scenario`.
+/// @notice `test/contracts/leaks` reads every byte that this leaves on chain;
+/// `test/contracts/replay` rebuilds every table from the logs alone. Both read what stands in
+/// `target/forge/scenario`.
 contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
     string private constant OUT = "target/forge/scenario/";
     string private constant SAMPLES = "edge/data/demo/";
@@ -102,9 +103,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
     function _anchorRecords(string[] memory files) private {
         for (uint256 i = 0; i < 16; ++i) {
             bool real = i < files.length;
-            _leaves.push(
-                real ? _leafOf(vm.readFile(string.concat(SAMPLES, files[i]))) : _random()
-            );
+            _leaves.push(real ? _leafOf(vm.readFile(string.concat(SAMPLES, files[i]))) : _random());
         }
         (bytes32 root, bytes32[] memory proof) = _tree(3);
         vm.startPrank(north.addr);
@@ -239,9 +238,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         access.accept(grantId, c.scopeHash, c.termsHash);
     }
 
-    function _acknowledge(bytes32 deliveryId, uint8 verdict, uint8 quality, uint8 novelty)
-        private
-    {
+    function _acknowledge(bytes32 deliveryId, uint8 verdict, uint8 quality, uint8 novelty) private {
         IDeliveryLedger.Acknowledgement memory a = IDeliveryLedger.Acknowledgement(
             deliveryId, ledger.delivery(deliveryId).offerHash, verdict, quality, novelty
         );
@@ -271,9 +268,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         vm.stopPrank();
 
         vm.prank(south.addr);
-        institutions.setPractitioner(
-            medicId, Roles.EMERGENCY | Roles.CLINICIAN, _now() + 300 * DAY
-        );
+        institutions.setPractitioner(medicId, Roles.EMERGENCY | Roles.CLINICIAN, _now() + 300 * DAY);
         vm.prank(south.addr);
         institutions.setPractitioner(secondId, Roles.CLINICIAN, _now() + 300 * DAY);
         bytes32 reviewed = _reported();
@@ -364,10 +359,9 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         jobs.settleSite(late, 1);
         jobs.settle(settled);
 
-        IAlgorithmRegistry.AlgorithmSubmission memory a =
-            IAlgorithmRegistry.AlgorithmSubmission(
-                SOUTH, _random(), _random(), _random(), _random()
-            );
+        IAlgorithmRegistry.AlgorithmSubmission memory a = IAlgorithmRegistry.AlgorithmSubmission(
+            SOUTH, _random(), _random(), _random(), _random()
+        );
         vm.prank(south.addr);
         bytes32 algId = algorithms.submit(a);
         vm.prank(north.addr);
@@ -416,9 +410,7 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
     function _council() private {
         ICouncil council = ICouncil(_at(Codes.COUNCIL));
         ICouncil.Call[] memory calls = new ICouncil.Call[](1);
-        calls[0] = ICouncil.Call(
-            address(timelock), abi.encodeCall(timelock.updateDelay, (3 * DAY))
-        );
+        calls[0] = ICouncil.Call(address(timelock), abi.encodeCall(timelock.updateDelay, (3 * DAY)));
         ICouncil.Proposal memory p =
             ICouncil.Proposal(NORTH, 2, keccak256(abi.encode(calls)), _random(), _random());
         vm.prank(north.addr);
@@ -452,7 +444,8 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         vm.writeFile(written, "");
         for (uint256 i = 0; i < accesses.length; ++i) {
             VmSafe.AccountAccess memory a = accesses[i];
-            bool transaction = a.kind == VmSafe.AccountAccessKind.Call && a.depth <= 2 && !a.reverted;
+            bool transaction =
+                a.kind == VmSafe.AccountAccessKind.Call && a.depth <= 2 && !a.reverted;
             if (!transaction || a.account.code.length == 0 || a.account == address(this)) continue;
             if (a.account == address(vm)) continue;
             vm.writeLine(calls, string.concat(vm.toString(a.account), " ", vm.toString(a.data)));
