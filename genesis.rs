@@ -2,8 +2,8 @@
 //!
 //! Constructors run at their final addresses with the final chain id, so that immutables and EIP-712 domains come out
 //! right; what they leave behind is written into `alloc`. The order is that of `contracts/deploy`: AccessManager, Directory,
-//! modules, roles, founders, hand-over. After it nobody is the AccessManager's admin: the founder's account, whose key
-//! nobody holds, gives its own roles back.
+//! modules, timelock, names, roles, founders, hand-over. After it only the timelock administers the AccessManager, moved by
+//! votes of the Council: the founder's account, whose key nobody holds, gives its own roles back.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,8 +24,11 @@ use chain::{
     spec::{ChainSpec, CliqueConfig, DEFAULT_EPOCH, Forks},
 };
 use contracts::{
-    abi::{AccessManager, Directory, InstitutionRegistry, creation_code},
-    networks::{ACCESS_MANAGER, Contract, DIRECTORY, FOUNDER, INSTITUTION_REGISTRY, MODULES},
+    abi::{AccessManager, Directory, InstitutionRegistry, TimelockController, creation_code},
+    networks::{
+        self, ACCESS_MANAGER, COUNCIL, Contract, DIRECTORY, FOUNDER, INSTITUTION_REGISTRY, LENS, MODULES,
+        OTHERS, TIMELOCK_CONTROLLER,
+    },
     roles::manager,
     typed_data::Application,
 };
@@ -180,6 +183,10 @@ impl Network {
         for Contract { name, address } in MODULES {
             build(name, address, (ACCESS_MANAGER, DIRECTORY).abi_encode_params())?;
         }
+        let council = vec![COUNCIL];
+        let arguments = (U256::from(self.delay_secs()), council.clone(), council, FOUNDER);
+        build("TimelockController", TIMELOCK_CONTROLLER, arguments.abi_encode_params())?;
+        build("Lens", LENS, (DIRECTORY,).abi_encode_params())?;
         let mut call = |what: &str, to: Address, data: Vec<u8>| -> Result<()> {
             evm.call(FOUNDER, to, data.into())
                 .map(|_| ())
@@ -188,24 +195,30 @@ impl Network {
         for (what, to, data) in self.founding_calls()? {
             call(&what, to, data)?;
         }
-        let ours = |address: &Address| {
-            *address == ACCESS_MANAGER
-                || *address == DIRECTORY
-                || MODULES.iter().any(|module| module.address == *address)
-        };
+        let ours = |address: &Address| networks::all().any(|contract| contract.address == *address);
         Ok(evm.into_alloc()?.into_iter().filter(|(address, _)| ours(address)).collect())
     }
 
-    /// Every call after the constructors, in order: roles, names, founders, hand-over.
+    /// How long the timelock holds what was voted, and how long a new role waits: two days of the network.
+    fn delay_secs(&self) -> u32 {
+        u32::try_from(2 * self.day_secs).expect("a day is at most 86 400 s")
+    }
+
+    /// Every call after the constructors, in order: names, roles, founders, hand-over.
     fn founding_calls(&self) -> Result<Vec<(String, Address, Vec<u8>)>> {
         let mut calls = Vec::new();
-        let mut manage = |what: String, data: Vec<u8>| calls.push((what, ACCESS_MANAGER, data));
+        for Contract { name, address } in MODULES.into_iter().chain(OTHERS) {
+            let mut word = [0; 32];
+            word[..name.len()].copy_from_slice(name.as_bytes());
+            let set = Directory::setCall { name: B256::from(word), target: address };
+            calls.push((format!("Directory.set {name}"), DIRECTORY, set.abi_encode()));
+        }
         let grant = |role: u64, account: Address| {
             AccessManager::grantRoleCall { roleId: role, account, executionDelay: 0 }.abi_encode()
         };
         for row in role_table()? {
-            match row {
-                RoleRow::Function { contract, signature, role } => manage(
+            let (what, data) = match row {
+                RoleRow::Function { contract, signature, role } => (
                     format!("{}.{signature} for role {role}", contract.name),
                     AccessManager::setTargetFunctionRoleCall {
                         target: contract.address,
@@ -215,33 +228,59 @@ impl Network {
                     .abi_encode(),
                 ),
                 RoleRow::Member { contract, role } => {
-                    manage(
-                        format!("role {role} to {}", contract.name),
-                        grant(role, contract.address),
-                    );
+                    (format!("role {role} to {}", contract.name), grant(role, contract.address))
                 }
-            }
+            };
+            calls.push((what, ACCESS_MANAGER, data));
         }
-        for role in [manager::GOVERNANCE, manager::FOUNDER] {
-            manage(format!("role {role} to the founder"), grant(role, FOUNDER));
-        }
-        manage("guardian".into(), grant(manager::GUARDIAN, self.guardian));
-        for Contract { name, address } in MODULES {
-            let mut word = [0; 32];
-            word[..name.len()].copy_from_slice(name.as_bytes());
-            let set = Directory::setCall { name: B256::from(word), target: address };
-            calls.push((format!("Directory.set {name}"), DIRECTORY, set.abi_encode()));
-        }
+        let founder = ("role FOUNDER to the founder", grant(manager::FOUNDER, FOUNDER));
+        calls.push((founder.0.into(), ACCESS_MANAGER, founder.1));
         let list = self.founders.iter().map(Founder::application).collect();
         let found = InstitutionRegistry::foundCall { list, tier: FOUNDING_TIER };
         calls.push(("found".into(), INSTITUTION_REGISTRY, found.abi_encode()));
-        for role in [manager::FOUNDER, manager::GOVERNANCE, manager::ADMIN] {
+        calls.extend(self.hand_over());
+        Ok(calls)
+    }
+
+    /// Everything to the timelock and the guardian; the founder keeps nothing.
+    fn hand_over(&self) -> Vec<(String, Address, Vec<u8>)> {
+        let mut calls = Vec::new();
+        let mut timelock = |what: &str, data: Vec<u8>| {
+            calls.push((format!("timelock: {what}"), TIMELOCK_CONTROLLER, data));
+        };
+        let canceller = keccak256("CANCELLER_ROLE");
+        let grant = TimelockController::grantRoleCall { role: canceller, account: self.guardian };
+        timelock("the guardian may cancel", grant.abi_encode());
+        let renounce =
+            TimelockController::renounceRoleCall { role: B256::ZERO, callerConfirmation: FOUNDER };
+        timelock("the founder administers no more", renounce.abi_encode());
+
+        let mut manage = |what: String, data: Vec<u8>| calls.push((what, ACCESS_MANAGER, data));
+        let holders = [
+            (manager::GUARDIAN, self.guardian),
+            (manager::GOVERNANCE, TIMELOCK_CONTROLLER),
+            (manager::ADMIN, TIMELOCK_CONTROLLER),
+        ];
+        for (role, account) in holders {
+            let grant = AccessManager::grantRoleCall { roleId: role, account, executionDelay: 0 };
+            manage(format!("role {role} to {account}"), grant.abi_encode());
+        }
+        let delay = self.delay_secs();
+        for role in manager::ALL {
+            let call = AccessManager::setGrantDelayCall { roleId: role, newDelay: delay };
+            manage(format!("grants of role {role} wait"), call.abi_encode());
+        }
+        for target in [DIRECTORY].into_iter().chain(MODULES.map(|module| module.address)) {
+            let call = AccessManager::setTargetAdminDelayCall { target, newDelay: delay };
+            manage(format!("changes to {target} wait"), call.abi_encode());
+        }
+        for role in [manager::FOUNDER, manager::ADMIN] {
             let data =
                 AccessManager::renounceRoleCall { roleId: role, callerConfirmation: FOUNDER }
                     .abi_encode();
-            calls.push((format!("the founder gives role {role} back"), ACCESS_MANAGER, data));
+            manage(format!("the founder gives role {role} back"), data);
         }
-        Ok(calls)
+        calls
     }
 }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
+import {ICareRegistry} from "../interfaces/ICareRegistry.sol";
 import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
@@ -14,7 +15,7 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 import {Score} from "../libraries/Score.sol";
 
-/// @title AccessRegistry: who asked for what, and what was granted.
+/// @title AccessRegistry, as specified in `interfaces/IAccessRegistry.sol`.
 contract AccessRegistry is Module, IAccessRegistry {
     // ── types ──
 
@@ -35,6 +36,7 @@ contract AccessRegistry is Module, IAccessRegistry {
         uint40 changedAt;
         uint40 grantedAt;
         uint40 deliverWithin;
+        uint8 delegations;
         bytes32 scopeHash;
         bytes32 termsHash;
     }
@@ -76,12 +78,24 @@ contract AccessRegistry is Module, IAccessRegistry {
     bytes32 private constant COMPLETE =
         keccak256("Complete(bytes32 grantId,uint256 nonce,uint64 deadline)");
 
+    bytes32 private constant DELEGATE = keccak256(
+        "Delegate(bytes32 grantId,bytes16 credential,uint64 until,uint256 nonce,uint64 deadline)"
+    );
+    bytes32 private constant END_DELEGATION = keccak256(
+        "EndDelegation(bytes32 grantId,bytes16 credential,uint256 nonce,uint64 deadline)"
+    );
+
     /// @dev Most counter-offers to one request.
     uint8 private constant ROUND_MAX = 8;
+    /// @dev Most delegations of one grant.
+    uint8 private constant DELEGATIONS_MAX = 64;
 
     // ── storage ──
 
     mapping(bytes32 grantId => Stored) private _grants;
+
+    /// @inheritdoc IAccessRegistry
+    mapping(bytes32 grantId => mapping(bytes16 credential => uint64)) public delegationUntil;
 
     constructor(address authority, address directory)
         Module(authority, directory, "AccessRegistry")
@@ -220,14 +234,49 @@ contract AccessRegistry is Module, IAccessRegistry {
         emit AccessExpired(grantId);
     }
 
+    // ── delegation ──
+
+    /// @inheritdoc IAccessRegistry
+    function delegate(bytes32 grantId, bytes16 credential, uint64 until) external {
+        _delegate(msg.sender, grantId, credential, until);
+    }
+
+    /// @inheritdoc IAccessRegistry
+    function delegateBySig(bytes32 grantId, bytes16 credential, uint64 until, Auth calldata auth)
+        external
+    {
+        _delegate(_verifyAct(auth, DELEGATE, _words(3)), grantId, credential, until);
+    }
+
+    /// @inheritdoc IAccessRegistry
+    function endDelegation(bytes32 grantId, bytes16 credential) external {
+        _endDelegation(msg.sender, grantId, credential);
+    }
+
+    /// @inheritdoc IAccessRegistry
+    function endDelegationBySig(bytes32 grantId, bytes16 credential, Auth calldata auth) external {
+        _endDelegation(_verifyAct(auth, END_DELEGATION, _words(2)), grantId, credential);
+    }
+
     // ── views ──
 
     /// @inheritdoc IAccessRegistry
-    function liveGrant(bytes32 grantId, uint64 t) external view returns (bool) {
+    function liveGrant(bytes32 grantId, uint64 t) public view returns (bool) {
         Stored storage g = _grants[grantId];
         if (g.status != Status.Granted || t < g.validFrom || t >= g.validUntil) return false;
         IInstitutionRegistry institutions = _institutions();
         return institutions.isActiveAt(g.requester, t) && institutions.isActiveAt(g.owner, t);
+    }
+
+    /// @inheritdoc IAccessRegistry
+    function liveDelegation(bytes32 grantId, bytes16 credential, uint64 t)
+        external
+        view
+        returns (bool)
+    {
+        if (t >= delegationUntil[grantId][credential] || !liveGrant(grantId, t)) return false;
+        IInstitutionRegistry.Practitioner memory p = _institutions().practitioner(credential);
+        return p.status == IInstitutionRegistry.CredentialStatus.Live && t < p.until;
     }
 
     /// @inheritdoc IAccessRegistry
@@ -250,19 +299,23 @@ contract AccessRegistry is Module, IAccessRegistry {
             grantedAt: g.grantedAt,
             deliverWithin: g.deliverWithin,
             scopeHash: g.scopeHash,
-            termsHash: g.termsHash
+            termsHash: g.termsHash,
+            delegations: g.delegations
         });
     }
 
     /// @inheritdoc IAccessRegistry
-    function partiesOf(bytes32 grantId) external view returns (bytes16 owner, bytes16 requester) {
-        Stored storage g = _grants[grantId];
+    function partiesOf(bytes32 id) external view returns (bytes16 owner, bytes16 requester) {
+        Stored storage g = _grants[id];
+        if (g.status == Status.None) return _care().partiesOf(id);
         return (g.owner, g.requester);
     }
 
     /// @inheritdoc IAccessRegistry
-    function faultOf(bytes32 grantId) external view returns (uint8 faultCode, uint8 side) {
-        faultCode = _grants[grantId].faultCode;
+    function faultOf(bytes32 id) external view returns (uint8 faultCode, uint8 side) {
+        Stored storage g = _grants[id];
+        if (g.status == Status.None) return _care().faultOf(id);
+        faultCode = g.faultCode;
         side = faultCode == 0 ? 0 : Codes.SIDE_OWNER;
     }
 
@@ -417,6 +470,33 @@ contract AccessRegistry is Module, IAccessRegistry {
         emit AccessCompleted(grantId);
     }
 
+    function _delegate(address signer, bytes32 grantId, bytes16 credential, uint64 until) private {
+        Stored storage g = _grant(grantId);
+        _requireActor(signer, g.requester, Roles.ADMIN);
+        if (!liveGrant(grantId, _now())) revert NotLive(grantId);
+        _requireOwnStaff(g.requester, credential);
+        if (until > g.validUntil) revert DelegationTooWide(until, g.validUntil);
+        _requireBetween(until, _now() + 1, g.validUntil);
+        if (delegationUntil[grantId][credential] == 0) {
+            _requireBetween(uint256(g.delegations) + 1, 1, DELEGATIONS_MAX);
+            ++g.delegations;
+        }
+        delegationUntil[grantId][credential] = until;
+
+        emit Delegated(grantId, credential, until);
+    }
+
+    function _endDelegation(address signer, bytes32 grantId, bytes16 credential) private {
+        Stored storage g = _grant(grantId);
+        if (delegationUntil[grantId][credential] == 0) revert Unknown(credential);
+        bool itself = _keys().subjectOf(signer) == credential;
+        if (!itself) _requireActor(signer, g.requester, Roles.ADMIN);
+        delete delegationUntil[grantId][credential];
+        --g.delegations;
+
+        emit DelegationEnded(grantId, credential);
+    }
+
     // ── state ──
 
     function _setTerms(Stored storage g, Terms memory terms) private {
@@ -521,6 +601,12 @@ contract AccessRegistry is Module, IAccessRegistry {
         if (!same || old.grantedAt == 0) revert NotRenewable(r.renews);
     }
 
+    /// @dev The requester answers for its own staff only: a grant is not passed on.
+    function _requireOwnStaff(bytes16 requester, bytes16 credential) private view {
+        bool live = _institutions().mayAct(credential, requester, Roles.ALL);
+        if (!live || credential == requester) revert Unknown(credential);
+    }
+
     /// @dev Whether the last stop of this module touched the 24 h before `answerBy`, so that the
     /// owner may have been kept from granting.
     function _stoppedBefore(uint64 answerBy) private view returns (bool) {
@@ -537,6 +623,10 @@ contract AccessRegistry is Module, IAccessRegistry {
 
     function _catalog() private view returns (IDatasetCatalog) {
         return IDatasetCatalog(_module(Codes.DATASET_CATALOG));
+    }
+
+    function _care() private view returns (ICareRegistry) {
+        return ICareRegistry(_module(Codes.CARE_REGISTRY));
     }
 
     function _credibility() private view returns (ICredibility) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
+
 import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
 import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IDeliveryLedger} from "../interfaces/IDeliveryLedger.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
+import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
 import {IRecordRegistry} from "../interfaces/IRecordRegistry.sol";
 import {Codes} from "../libraries/Codes.sol";
@@ -14,8 +17,10 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 import {Score} from "../libraries/Score.sol";
 
-/// @title DeliveryLedger: evidence of an exchange.
+/// @title DeliveryLedger, as specified in `interfaces/IDeliveryLedger.sol`.
 contract DeliveryLedger is Module, IDeliveryLedger {
+    using BitMaps for BitMaps.BitMap;
+
     // ── types ──
 
     /// @dev `IDeliveryLedger.Delivery`, packed into four slots.
@@ -38,6 +43,13 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         uint24 ackWithin;
     }
 
+    /// @dev `IDeliveryLedger.LogHead`, packed into two slots.
+    struct PackedLog {
+        bytes32 root;
+        uint8 countLog2;
+        uint40 committedAt;
+    }
+
     // ── constants ──
 
     bytes32 private constant DELIVERY_OFFER = keccak256(
@@ -56,6 +68,9 @@ contract DeliveryLedger is Module, IDeliveryLedger {
     );
     bytes32 private constant RELEASE_KEY =
         keccak256("ReleaseKey(bytes32 deliveryId,bytes sealedKey,uint256 nonce,uint64 deadline)");
+    bytes32 private constant COMMIT_LOG = keccak256(
+        "CommitLog(bytes16 inst,uint32 hour,bytes32 root,uint8 countLog2,uint256 nonce,uint64 deadline)"
+    );
 
     /// @dev HPKE: 32 bytes of encapsulated key, a key of 32 to 64 bytes, 16 bytes of tag.
     uint256 private constant SEALED_KEY_MIN = 80;
@@ -64,6 +79,9 @@ contract DeliveryLedger is Module, IDeliveryLedger {
     uint8 private constant NOVELTY_MAX = 10;
     /// @dev Deepest tree of entries: 2^24 records in one delivery.
     uint256 private constant ENTRY_DEPTH_MAX = 24;
+    /// @dev 64 leaves at least, so that a quiet hour looks like a busy one.
+    uint8 private constant LOG_COUNT_LOG2_MIN = 6;
+    uint8 private constant LOG_COUNT_LOG2_MAX = 24;
     /// @dev `IIncentives.accrue`'s kind for a delivery.
     uint8 private constant ACCRUE_DELIVERY = 1;
 
@@ -73,6 +91,9 @@ contract DeliveryLedger is Module, IDeliveryLedger {
     /// @inheritdoc IDeliveryLedger
     mapping(bytes32 grantId => uint32) public lastSeq;
     mapping(bytes32 grantId => bool) private _dutyMissed;
+    mapping(bytes16 inst => mapping(uint32 hour => PackedLog)) private _logs;
+    mapping(bytes16 inst => LogSpan) private _logSpans;
+    mapping(bytes16 inst => BitMaps.BitMap) private _logMissed;
 
     constructor(address authority, address directory)
         Module(authority, directory, "DeliveryLedger")
@@ -208,16 +229,16 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         }
         if (first.seq != second.seq) revert SeqMismatch(second.seq, first.seq);
         if (_offerDigest(first) == _offerDigest(second)) revert SameOffer(_offerDigest(first));
-        (bytes16 sender, bytes16 recipient) = _access().partiesOf(first.grantId);
-        if (sender == 0) revert Unknown(first.grantId);
-        _requireSenderSigned(sender, first, signer1, sig1);
-        _requireSenderSigned(sender, second, signer2, sig2);
+        IAccessRegistry.Grant memory g = _access().grant(first.grantId);
+        if (g.status == IAccessRegistry.Status.None) revert Unknown(first.grantId);
+        _requireSenderSigned(g.owner, first, signer1, sig1);
+        _requireSenderSigned(g.owner, second, signer2, sig2);
 
         bytes32 deliveryId = _idOf(first.grantId, first.seq);
         Stored storage d = _deliveries[deliveryId];
         if (d.state == State.None) {
             (d.grantId, d.seq) = (first.grantId, first.seq);
-            (d.sender, d.recipient) = (sender, recipient);
+            (d.sender, d.recipient) = (g.owner, g.requester);
         }
         _prove(deliveryId, d, Codes.DOUBLE_OFFER);
     }
@@ -238,6 +259,42 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         IRecordRegistry records = IRecordRegistry(_module(Codes.RECORD_REGISTRY));
         if (records.verify(e.inst, e.batchSeq, e.leaf, e.index, leafProof)) revert LeafIsGood();
         _prove(deliveryId, d, Codes.BAD_LEAF);
+    }
+
+    // ── audit logs ──
+
+    /// @inheritdoc IDeliveryLedger
+    function commitLog(bytes16 inst, uint32 hour, bytes32 root, uint8 countLog2) external {
+        _commitLog(msg.sender, inst, hour, root, countLog2);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function commitLogBySig(
+        bytes16 inst,
+        uint32 hour,
+        bytes32 root,
+        uint8 countLog2,
+        Auth calldata auth
+    ) external {
+        _commitLog(_verifyAct(auth, COMMIT_LOG, _words(4)), inst, hour, root, countLog2);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function challengeLog(bytes16 inst, uint32 hour) external {
+        uint32 first = _logSpans[inst].first;
+        if (first == 0 || hour <= first) revert SeqMismatch(hour, uint64(first) + 1);
+        bytes32 id = keccak256(abi.encode(Codes.LOG_MISSED, inst, hour));
+        if (_logs[inst][hour].root != 0 || _logMissed[inst].get(hour)) revert Exists(id);
+        uint64 end = (uint64(hour) + 1) * _hours(1);
+        _requireChallengeable(end);
+        IInstitutionRegistry institutions = _institutions();
+        if (!institutions.isActiveAt(inst, end)) {
+            revert NotActive(inst, uint8(institutions.statusAt(inst, end)));
+        }
+        _logMissed[inst].set(hour);
+
+        emit LogMissed(inst, hour);
+        _credibility().record(inst, 0, Score.LATE, id);
     }
 
     // ── views ──
@@ -277,6 +334,27 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         Stored storage d = _deliveries[id];
         if (d.sender == 0) return _access().partiesOf(id);
         return (d.sender, d.recipient);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function logHead(bytes16 inst, uint32 hour) external view returns (LogHead memory) {
+        PackedLog storage log = _logs[inst][hour];
+        return LogHead(log.root, log.countLog2, log.committedAt);
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function logRoot(bytes16 inst, uint32 hour) external view returns (bytes32) {
+        return _logs[inst][hour].root;
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function logSpan(bytes16 inst) external view returns (LogSpan memory) {
+        return _logSpans[inst];
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function isLogMissed(bytes16 inst, uint32 hour) external view returns (bool) {
+        return _logMissed[inst].get(hour);
     }
 
     // ── acts ──
@@ -339,6 +417,23 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         _credibility().record(d.sender, d.recipient, Score.ACCEPTED, a.deliveryId);
         IIncentives(_module(Codes.INCENTIVES))
             .accrue(d.sender, d.recipient, ACCRUE_DELIVERY, a.quality, a.novelty);
+    }
+
+    function _commitLog(address signer, bytes16 inst, uint32 hour, bytes32 root, uint8 countLog2)
+        private
+    {
+        _requireActor(signer, inst, Roles.RELAYER);
+        LogSpan storage span = _logSpans[inst];
+        if (hour <= span.last) revert SeqMismatch(hour, uint64(span.last) + 1);
+        uint64 present = _now() / _hours(1);
+        if (hour > present) revert SeqMismatch(hour, present);
+        _requireBetween(uint256(root), 1, type(uint256).max);
+        _requireBetween(countLog2, LOG_COUNT_LOG2_MIN, LOG_COUNT_LOG2_MAX);
+
+        if (span.first == 0) span.first = hour;
+        span.last = hour;
+        _logs[inst][hour] = PackedLog(root, countLog2, _packed(_now()));
+        emit LogCommitted(inst, hour, root, countLog2, _now());
     }
 
     // ── state ──
@@ -459,6 +554,13 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         bytes32 keyId = bytes32(uint256(uint160(signer)));
         bytes16 inst = _institutions().institutionOf(keys.key(keyId).subject);
         if (inst != sender || !keys.validAt(keyId, o.offeredAt)) revert BadSignature(signer);
+    }
+
+    /// @dev From 3 h to 30 d after the hour's end.
+    function _requireChallengeable(uint64 end) private view {
+        uint64 notBefore = end + _hours(Periods.LOG_GRACE_HOURS);
+        if (_now() < notBefore) revert TooEarly(notBefore);
+        _requireInTime(end + _days(Periods.CHALLENGE_DAYS));
     }
 
     /// @dev Deadline of the step that is due; a delivery that ended has none.

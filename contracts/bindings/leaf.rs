@@ -55,6 +55,44 @@ sol! {
         bytes32 eventHash;
         bytes32 salt;
     }
+
+    /// One patient's consent state in one epoch.
+    #[derive(Debug, PartialEq, Eq)]
+    struct ConsentLeaf {
+        uint16 version;
+        bytes16 subject;
+        uint32 epoch;
+        uint32 allowed;
+        uint32 denied;
+        uint32 flags;
+        bytes32 consentHash;
+        bytes32 salt;
+    }
+
+    /// The first leaf of an hour's log: which entries it holds, and which root it follows.
+    #[derive(Debug, PartialEq, Eq)]
+    struct LogHead {
+        bytes16 inst;
+        uint32 hour;
+        bytes32 prevRoot;
+        uint64 firstSeq;
+        uint64 nextSeq;
+        bytes32 salt;
+    }
+
+    /// One subject of a computation's cohort.
+    #[derive(Debug, PartialEq, Eq)]
+    struct CohortLeaf {
+        bytes16 handle;
+        bytes32 salt;
+    }
+
+    /// One hub's permit for a computation.
+    #[derive(Debug, PartialEq, Eq)]
+    struct PermitLeaf {
+        bytes32 permitDigest;
+        bytes32 salt;
+    }
 }
 
 /// Bytes of a record leaf's preimage: twelve words.
@@ -279,6 +317,42 @@ mod tests {
             qualityLabel: record.quality_label,
             consentEpoch: record.consent_epoch,
             salt: record.salt,
+        }
+    }
+
+    /// `protocol.md` section 8.
+    #[test]
+    fn the_published_consent_leaf() {
+        let Vectors { content, record, .. } = vectors();
+        let leaf = ConsentLeaf {
+            version: 1,
+            subject: record.handle,
+            epoch: 20_454,
+            allowed: 0x12,
+            denied: 0x08,
+            flags: 0,
+            consentHash: content.commitment,
+            salt: record.salt,
+        };
+        let want = b256!("226fabc0606fa052151dffacbbf271e2d5734207b9821610e010e1812d603e18");
+        assert_eq!(leaf_hash(&leaf), want);
+    }
+
+    /// `contracts.md` section 4 lists them; a type's string is what its hash binds.
+    #[test]
+    fn the_published_types_of_leaves() {
+        let page = include_str!("../../design/contracts.md");
+        for name in [
+            RecordLeaf::eip712_encode_type(),
+            ConsentLeaf::eip712_encode_type(),
+            AuditLeaf::eip712_encode_type(),
+            LogHead::eip712_encode_type(),
+            DeliveryChunk::eip712_encode_type(),
+            CohortLeaf::eip712_encode_type(),
+            DeliveryEntry::eip712_encode_type(),
+            PermitLeaf::eip712_encode_type(),
+        ] {
+            assert!(page.contains(&*name), "{name}");
         }
     }
 

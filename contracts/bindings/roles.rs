@@ -22,8 +22,14 @@ pub mod manager {
     pub const ESCROW: u64 = 14;
     /// May impose sanctions for a decided case.
     pub const CASES: u64 = 15;
+    /// May deliver rulings and impose interim sanctions.
+    pub const PANEL: u64 = 16;
     /// May suspend an institution.
     pub const SANCTIONS: u64 = 17;
+    /// May set privacy budgets aside.
+    pub const JOBS: u64 = 18;
+    /// Every role, in ascending order.
+    pub const ALL: [u64; 13] = [0, 1, 2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 18];
 }
 
 /// Bits of a practitioner credential: what its holder may do for the institution.

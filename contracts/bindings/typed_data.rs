@@ -9,6 +9,16 @@ use alloy_sol_types::{Eip712Domain, SolStruct, eip712_domain, sol};
 
 /// AccessRegistry: a request for one purpose, one dataset, one term; and other terms for it.
 pub use crate::abi::access_registry::IAccessRegistry::{AccessRequest, CounterOffer};
+/// AlgorithmRegistry: a program is offered for review.
+pub use crate::abi::algorithm_registry::IAlgorithmRegistry::AlgorithmSubmission;
+/// CareRegistry: two institutions agree on care; a clinician looks at records at once, on record.
+pub use crate::abi::care_registry::ICareRegistry::{Agreement, BreakGlass};
+/// ComputeJobs: a computation over one dataset, or three and more.
+pub use crate::abi::compute_jobs::IComputeJobs::JobOrder;
+/// Council: calls to vote on.
+pub use crate::abi::council::ICouncil::Proposal;
+/// DataHubRegistry: a person opens a hub; a service says what it does with data.
+pub use crate::abi::data_hub_registry::IDataHubRegistry::{HubOpening, ServiceOffer};
 /// DeliveryLedger: what is about to be delivered, to the byte; that its ciphertext is there; what the recipient found.
 pub use crate::abi::delivery_ledger::IDeliveryLedger::{Acknowledgement, DeliveryOffer, Receipt};
 /// InstitutionRegistry: an institution asks to be admitted.
@@ -20,6 +30,15 @@ sol! {
     /// KeyRegistry: a new key binds itself to its subject.
     #[derive(Debug)]
     struct KeyBinding { bytes16 subject; bytes32 keyId; uint8 kind; uint64 validFrom; uint64 validUntil; }
+    /// ConsentRegistry: a patient's decision. It stays at the edge.
+    #[derive(Debug)]
+    struct ConsentChange { bytes16 subject; uint32 allowed; uint32 denied; uint64 effectiveAt; bytes32 textHash; bytes32 salt; }
+    /// ComputeJobs: a hub lets a job use its data. It stays at the edge, under the site's `permitRoot`.
+    #[derive(Debug)]
+    struct HubPermit { bytes32 jobId; bytes16 hub; uint8 site; bytes32 policyCommit; uint64 validUntil; }
+    /// ComputeJobs: which engine of a site computed what. Its digest goes on chain as `receiptHash`.
+    #[derive(Debug)]
+    struct ResultReceipt { bytes32 jobId; uint8 site; bytes32 algId; bytes32 engine; bytes32 inputRoot; bytes32 cohortRoot; bytes32 paramsHash; bytes32 policyHash; uint32 consentEpoch; uint32 epsMilli; uint8 fuelBucket; bytes32 seedCommit; bytes32 resultHash; uint64 computedAt; }
     /// AccessRegistry, an act: the owner ends a grant.
     #[derive(Debug)]
     struct Revoke { bytes32 grantId; uint8 reasonCode; bytes32 reasonHash; uint256 nonce; uint64 deadline; }
@@ -99,6 +118,34 @@ mod tests {
         assert_eq!(grant_id, word::<32>(&want["grantId"]));
         let delivery_id = keccak256((grant_id, number::<u32>(&want["seq"])).abi_encode());
         assert_eq!(delivery_id, word::<32>(&want["deliveryId"]));
+    }
+
+    /// `contracts.md` section 5 lists them; a document's id binds its type.
+    #[test]
+    fn the_published_types_of_documents() {
+        let page = include_str!("../../design/contracts.md");
+        for name in [
+            Application::eip712_encode_type(),
+            KeyBinding::eip712_encode_type(),
+            HubOpening::eip712_encode_type(),
+            ServiceOffer::eip712_encode_type(),
+            ConsentChange::eip712_encode_type(),
+            AccessRequest::eip712_encode_type(),
+            CounterOffer::eip712_encode_type(),
+            Agreement::eip712_encode_type(),
+            BreakGlass::eip712_encode_type(),
+            DeliveryOffer::eip712_encode_type(),
+            Receipt::eip712_encode_type(),
+            Acknowledgement::eip712_encode_type(),
+            Complaint::eip712_encode_type(),
+            AlgorithmSubmission::eip712_encode_type(),
+            JobOrder::eip712_encode_type(),
+            HubPermit::eip712_encode_type(),
+            ResultReceipt::eip712_encode_type(),
+            Proposal::eip712_encode_type(),
+        ] {
+            assert!(page.contains(&*name), "{name}");
+        }
     }
 
     #[test]

@@ -51,14 +51,15 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     /// @dev Over time: how many were activated and had not left.
     Checkpoints.Trace208 private _electorate;
 
-    mapping(bytes32 legalHash => bytes16 id) private _legal;
+    /// @inheritdoc IInstitutionRegistry
+    mapping(bytes32 legalHash => bytes16 id) public holderOf;
 
     mapping(bytes16 cred => Practitioner) private _practitioner;
 
     mapping(bytes32 digest => bool) private _used;
 
-    /// @dev The application, by its time, that a sponsor vouched for last.
-    mapping(bytes16 id => mapping(bytes16 by => uint64 appliedAt)) private _sponsored;
+    /// @dev Who vouched for an application; the first `Institution.sponsors` of them count.
+    mapping(bytes16 id => bytes16[2]) private _sponsors;
 
     // ── constructor ──
 
@@ -282,6 +283,18 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     }
 
     /// @inheritdoc IInstitutionRegistry
+    function sponsorsOf(bytes16 id) public view returns (bytes16 first, bytes16 second) {
+        uint8 count = _institution[id].sponsors;
+        if (count > 0) first = _sponsors[id][0];
+        if (count > 1) second = _sponsors[id][1];
+    }
+
+    /// @inheritdoc IInstitutionRegistry
+    function standing(bytes16 id) external view returns (Status status, uint32 group) {
+        return (statusAt(id, _now()), _institution[id].group);
+    }
+
+    /// @inheritdoc IInstitutionRegistry
     function electorateAt(uint64 t) external view returns (uint256) {
         return _electorate.upperLookupRecent(t > type(uint48).max ? type(uint48).max : uint48(t));
     }
@@ -297,7 +310,6 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         bool returning = _requireMayApply(application);
 
         _used[digest] = true;
-        _legal[application.legalHash] = id;
         Institution storage inst = _institution[id];
         inst.kind = application.kind;
         inst.tier = 0;
@@ -334,9 +346,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         returns (bool returning)
     {
         bytes16 id = application.id;
-        bytes16 holder = _legal[application.legalHash];
-        if (holder != 0 && holder != id) revert LegalIdInUse(application.legalHash, holder);
-
+        _requireLegalId(application.legalHash, id);
         Institution storage inst = _institution[id];
         if (inst.kind == 0) {
             if (_practitioner[id].status != CredentialStatus.None) revert Exists(id);
@@ -361,15 +371,20 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         _requireStatus(id, Status.Applied);
         Institution storage inst = _institution[id];
         if (_sameGroup(inst.group, _institution[by].group)) revert SameGroup(inst.group);
-        if (_sponsored[id][by] == inst.appliedAt) revert Exists(by);
+        (bytes16 first,) = sponsorsOf(id);
+        if (first == by) revert Exists(by);
 
-        _sponsored[id][by] = inst.appliedAt;
+        _sponsors[id][inst.sponsors] = by;
         uint8 count = ++inst.sponsors;
         if (count == SPONSORS_NEEDED) _setStatus(id, Status.Sponsored);
         emit InstitutionSponsored(id, by, count);
     }
 
+    /// @dev Only here a legal person is bound to its id, once others have vouched for it.
     function _admit(bytes16 id, uint8 tier, uint64 probationEnds) private {
+        bytes32 legalHash = _institution[id].legalHash;
+        _requireLegalId(legalHash, id);
+        holderOf[legalHash] = id;
         _institution[id].tier = tier;
         _institution[id].probationEnds = probationEnds;
         _setStatus(id, Status.Probation);
@@ -412,7 +427,9 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         _requireActor(signer, inst, Roles.ADMIN);
         _requireOpen(inst);
         bool taken = _practitioner[cred].status != CredentialStatus.None;
-        if (cred == 0 || taken || _institution[cred].kind != 0) revert Exists(cred);
+        // Institutions and hubs hold an account from their beginning; no credential takes their id.
+        bool held = _keys().keysOf(cred, Codes.ACCOUNT).length != 0;
+        if (cred == 0 || taken || held) revert Exists(cred);
         _setPractitioner(inst, cred, roles, until);
     }
 
@@ -478,6 +495,12 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         Status have = _statusNow(id);
         if (have == Status.None) revert Unknown(id);
         if (have != want) revert WrongState(id, uint8(have), uint8(want));
+    }
+
+    /// @dev Checks that nobody else was admitted as this legal person.
+    function _requireLegalId(bytes32 legalHash, bytes16 id) private view {
+        bytes16 holder = holderOf[legalHash];
+        if (holder != 0 && holder != id) revert LegalIdInUse(legalHash, holder);
     }
 
     function _requireTier(uint8 tier) private pure {

@@ -33,8 +33,11 @@ contract KeyRegistry is Module, IKeyRegistry {
         keccak256("RevokeKey(bytes32 keyId,uint64 revokedFrom,uint256 nonce,uint64 deadline)");
     bytes32 private constant RETIRE_KEY =
         keccak256("RetireKey(bytes32 keyId,uint64 validUntil,uint256 nonce,uint64 deadline)");
+    bytes32 private constant ROTATE_KEY = keccak256(
+        "RotateKey(bytes32 keyId,bytes publicKey,uint64 validFrom,uint64 validUntil,uint64 oldUntil,bytes proof,uint256 nonce,uint64 deadline)"
+    );
     bytes32 private constant SET_GUARDIANS = keccak256(
-        "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)"
+        "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)"
     );
     bytes32 private constant START_RECOVERY = keccak256(
         "StartRecovery(bytes16 subject,bytes16 guardian,address newAccount,bytes proof,uint256 nonce,uint64 deadline)"
@@ -55,7 +58,11 @@ contract KeyRegistry is Module, IKeyRegistry {
     /// @dev Keys that are not over, at most 16; those that are over leave when one is added.
     mapping(bytes16 subject => mapping(uint8 kind => bytes32[])) private _held;
 
+    /// @dev Named last: in force from their `since` on.
     mapping(bytes16 subject => Guardians) private _guardians;
+
+    /// @dev In force until those named last are.
+    mapping(bytes16 subject => Guardians) private _guardiansBefore;
 
     mapping(bytes16 subject => Recovery) private _recovery;
 
@@ -115,6 +122,40 @@ contract KeyRegistry is Module, IKeyRegistry {
     /// @inheritdoc IKeyRegistry
     function retireKeyBySig(bytes32 keyId, uint64 validUntil, Auth calldata auth) external {
         _retireKey(_verifyAct(auth, RETIRE_KEY, _words(2)), keyId, validUntil);
+    }
+
+    /// @inheritdoc IKeyRegistry
+    function rotateKey(
+        bytes32 keyId,
+        bytes calldata publicKey,
+        uint64 validFrom,
+        uint64 validUntil,
+        uint64 oldUntil,
+        bytes calldata proof
+    ) external {
+        PackedKey memory next = _successor(keyId, validFrom, validUntil);
+        _requireKeeper(msg.sender, next.subject);
+        _addKey(next, publicKey, proof);
+        _replace(keyId, next, oldUntil);
+    }
+
+    /// @inheritdoc IKeyRegistry
+    function rotateKeyBySig(
+        bytes32 keyId,
+        bytes calldata publicKey,
+        uint64 validFrom,
+        uint64 validUntil,
+        uint64 oldUntil,
+        bytes calldata proof,
+        Auth calldata auth
+    ) external {
+        PackedKey memory next = _successor(keyId, validFrom, validUntil);
+        bytes memory parameters = abi.encode(
+            keyId, keccak256(publicKey), next.from, next.until, oldUntil, keccak256(proof)
+        );
+        _requireKeeper(_verifyAct(auth, ROTATE_KEY, parameters), next.subject);
+        _addKey(next, publicKey, proof);
+        _replace(keyId, next, oldUntil);
     }
 
     /// @inheritdoc IKeyRegistry
@@ -178,7 +219,7 @@ contract KeyRegistry is Module, IKeyRegistry {
     function finishRecovery(bytes16 subject) external {
         Recovery memory r = _requireRecovery(subject);
         uint256 have = _count(r.approvals);
-        uint256 want = _guardians[subject].threshold;
+        uint256 want = _guardiansFor(subject).threshold;
         if (have < want) revert NotEnough(have, want);
         if (_now() < r.readyAt) revert TooEarly(r.readyAt);
 
@@ -225,8 +266,18 @@ contract KeyRegistry is Module, IKeyRegistry {
     }
 
     /// @inheritdoc IKeyRegistry
+    function keysOf(bytes16 subject, uint8 kind) external view returns (bytes32[] memory) {
+        return _held[subject][kind];
+    }
+
+    /// @inheritdoc IKeyRegistry
     function guardians(bytes16 subject) external view returns (Guardians memory) {
         return _guardians[subject];
+    }
+
+    /// @inheritdoc IKeyRegistry
+    function guardiansInForce(bytes16 subject) external view returns (Guardians memory) {
+        return _guardiansAt(subject, _now());
     }
 
     /// @inheritdoc IKeyRegistry
@@ -291,14 +342,36 @@ contract KeyRegistry is Module, IKeyRegistry {
     }
 
     function _retireKey(address signer, bytes32 keyId, uint64 validUntil) private {
-        PackedKey storage k = _requireKey(keyId);
-        _requireKeeper(signer, k.subject);
+        _requireKeeper(signer, _requireKey(keyId).subject);
+        _retire(keyId, validUntil);
+    }
+
+    function _retire(bytes32 keyId, uint64 validUntil) private {
+        PackedKey storage k = _key[keyId];
         if (validUntil < _now()) revert Backdated(validUntil);
         _requireBetween(validUntil, _now(), uint256(k.until) - 1);
         _requireOtherAccount(k, keyId, validUntil);
 
         k.until = _packed(validUntil);
         emit KeyRetired(keyId, validUntil);
+    }
+
+    /// @dev The successor of a key that was not revoked: same subject, same kind.
+    function _successor(bytes32 keyId, uint64 validFrom, uint64 validUntil)
+        private
+        view
+        returns (PackedKey memory)
+    {
+        PackedKey storage k = _requireKey(keyId);
+        if (k.revokedAt != 0) revert AlreadyRevoked(keyId, k.revokedAt);
+        return PackedKey(k.subject, k.kind, _packed(validFrom), _packed(validUntil), 0);
+    }
+
+    /// @dev Ends a key whose successor was just added, at most 30 d after that one begins.
+    function _replace(bytes32 keyId, PackedKey memory next, uint64 oldUntil) private {
+        uint64 max = next.from + _days(Periods.OVERLAP_DAYS);
+        if (oldUntil > max) revert OutOfBounds(oldUntil, _now(), max);
+        _retire(keyId, oldUntil);
     }
 
     /// @dev Drops keys that are over. Bounded: the list holds at most 16.
@@ -332,6 +405,7 @@ contract KeyRegistry is Module, IKeyRegistry {
             }
         }
         uint64 since = _now() + _days(Periods.GUARDIANS_DAYS);
+        if (_now() >= _guardians[subject].since) _guardiansBefore[subject] = _guardians[subject];
         _guardians[subject] = Guardians(list, threshold, since);
         emit GuardiansSet(subject, list, threshold, since);
     }
@@ -380,13 +454,27 @@ contract KeyRegistry is Module, IKeyRegistry {
         returns (uint16)
     {
         if (guardian == 0 || subjectOf(signer) != guardian) revert NotParty(guardian, signer);
-        Guardians memory g = _guardians[subject];
-        if (_now() < g.since) revert TooEarly(g.since);
+        Guardians memory g = _guardiansFor(subject);
+        if (g.threshold == 0 && _guardians[subject].threshold != 0) {
+            revert TooEarly(_guardians[subject].since);
+        }
         for (uint256 i = 0; i < g.guardians.length; ++i) {
             // Cast: i is at most 8.
             if (g.guardians[i] == guardian) return uint16(1 << i);
         }
         revert NotGuardian(guardian);
+    }
+
+    /// @dev Guardians who decide about a recovery: those in force when it began, or would begin.
+    function _guardiansFor(bytes16 subject) private view returns (Guardians memory) {
+        Recovery storage r = _recovery[subject];
+        bool open = r.newAccount != address(0);
+        return _guardiansAt(subject, open ? r.readyAt - _days(Periods.RECOVERY_DAYS) : _now());
+    }
+
+    function _guardiansAt(bytes16 subject, uint64 t) private view returns (Guardians memory) {
+        Guardians storage last = _guardians[subject];
+        return t >= last.since ? last : _guardiansBefore[subject];
     }
 
     function _requireRecovery(bytes16 subject) private view returns (Recovery memory r) {
@@ -425,8 +513,8 @@ contract KeyRegistry is Module, IKeyRegistry {
         _verifyDocument(_hashTypedDataV4(structHash), account, proof);
     }
 
-    /// @dev Checks that an institution keeps an account at `t` without this key. A credential may
-    /// lose its last one: its institution can add another.
+    /// @dev Checks that an institution or hub keeps an account at `t` without this key. A
+    /// credential may lose its last one: its institution can add another.
     function _requireOtherAccount(PackedKey storage k, bytes32 keyId, uint64 t) private view {
         if (k.kind != Codes.ACCOUNT) return;
         bytes16 inst = _institutions().institutionOf(k.subject);
@@ -454,10 +542,5 @@ contract KeyRegistry is Module, IKeyRegistry {
 
     function _accountId(address account) private pure returns (bytes32) {
         return bytes32(uint256(uint160(account)));
-    }
-
-    /// @dev This registry answers for itself, also once Directory names a successor.
-    function _keys() internal view override returns (IKeyRegistry) {
-        return this;
     }
 }

@@ -3,10 +3,10 @@ pragma solidity 0.8.37;
 
 import {IModule} from "./IModule.sol";
 
-/// @title AccessRegistry: who asked for what, and what was granted.
+/// @title AccessRegistry: the project lane. Who asked for what, and what was granted.
 /// @notice One grant has one purpose, one dataset, one mode and one term. What exactly is in scope
 /// stays at the edges, bound by `scopeHash` and `termsHash`: nothing wider than both sides signed
-/// can be granted. No patient, no reason in words, no care-lane access appears here.
+/// can be granted. No patient and no reason in words appears here. The care lane is CareRegistry.
 interface IAccessRegistry is IModule {
     /// @notice Requested ⇄ Countered. Both → Granted ⇄ Suspended, or → Withdrawn | Lapsed.
     /// Requested → Refused. Granted, Suspended → Revoked | Expired | Completed.
@@ -77,6 +77,7 @@ interface IAccessRegistry is IModule {
     /// @param faultCode 9 if the owner let the request lapse in silence, else 0.
     /// @param changedAt When `status` changed last.
     /// @param grantedAt When it was granted; 0 before.
+    /// @param delegations Delegations that were made and not ended, at most 64.
     struct Grant {
         bytes16 requester;
         bytes16 owner;
@@ -95,6 +96,7 @@ interface IAccessRegistry is IModule {
         uint64 deliverWithin;
         bytes32 scopeHash;
         bytes32 termsHash;
+        uint8 delegations;
     }
 
     event AccessRequested(bytes32 indexed grantId, AccessRequest request);
@@ -118,6 +120,10 @@ interface IAccessRegistry is IModule {
     event AccessResumed(bytes32 indexed grantId);
     event AccessCompleted(bytes32 indexed grantId);
     event AccessExpired(bytes32 indexed grantId);
+    /// @notice `credential` may use the grant until `until`.
+    event Delegated(bytes32 indexed grantId, bytes16 indexed credential, uint64 until);
+    /// @notice `credential` may no longer use the grant.
+    event DelegationEnded(bytes32 indexed grantId, bytes16 indexed credential);
 
     /// @notice A sanction of level `level` keeps `party` from requesting.
     error Sanctioned(bytes16 party, uint8 level);
@@ -131,6 +137,10 @@ interface IAccessRegistry is IModule {
     error DuoMismatch(uint32 have, uint32 want);
     /// @notice `renews` is no grant of these parties about this dataset.
     error NotRenewable(bytes32 renews);
+    /// @notice Nothing may be done under this grant now.
+    error NotLive(bytes32 grantId);
+    /// @notice A delegation until `until` would outlive its grant, which ends at `end`.
+    error DelegationTooWide(uint64 until, uint64 end);
 
     // ── until it is granted ──
 
@@ -195,19 +205,44 @@ interface IAccessRegistry is IModule {
     /// @notice Marks a grant whose term is over. Anyone.
     function expire(bytes32 grantId) external;
 
+    // ── delegation ──
+
+    /// @notice Names a member of the requester's staff who may use the grant, whatever their roles.
+    /// ADMIN of the requester, while the grant is live. A delegate can delegate nothing.
+    /// @param credential Live credential of the requester; naming it again moves `until`.
+    /// @param until First second at which it no longer may, at most the grant's end.
+    function delegate(bytes32 grantId, bytes16 credential, uint64 until) external;
+    function delegateBySig(bytes32 grantId, bytes16 credential, uint64 until, Auth calldata auth)
+        external;
+
+    /// @notice Ends a delegation. ADMIN of the requester, or the credential itself.
+    function endDelegation(bytes32 grantId, bytes16 credential) external;
+    function endDelegationBySig(bytes32 grantId, bytes16 credential, Auth calldata auth) external;
+
     // ── views ──
 
     /// @notice Whether the grant is Granted, `validFrom ≤ t < validUntil`, and both institutions
     /// were effective at `t`. Finality is the edge's duty.
     function liveGrant(bytes32 grantId, uint64 t) external view returns (bool);
 
+    /// @notice Whether `credential` may use the grant at `t` as a delegate: the grant is live, the
+    /// delegation lasts, and the credential is live.
+    function liveDelegation(bytes32 grantId, bytes16 credential, uint64 t)
+        external
+        view
+        returns (bool);
+
+    /// @notice First second at which a delegation no longer lasts; 0 if there is none.
+    function delegationUntil(bytes32 grantId, bytes16 credential) external view returns (uint64);
+
     /// @notice A request and what became of it; status None if unknown.
     function grant(bytes32 grantId) external view returns (Grant memory);
 
-    /// @notice Owner and requester; zeros if unknown.
-    function partiesOf(bytes32 grantId) external view returns (bytes16 owner, bytes16 requester);
+    /// @notice Owner and requester of a grant, or what CareRegistry says about `id`; zeros if both
+    /// do not know it.
+    function partiesOf(bytes32 id) external view returns (bytes16 owner, bytes16 requester);
 
-    /// @notice Fault established about a request: code (`libraries/Codes.sol`) and side, 1 owner,
-    /// 2 requester; zeros if none.
-    function faultOf(bytes32 grantId) external view returns (uint8 faultCode, uint8 side);
+    /// @notice Fault established about a request, or what CareRegistry says about `id`: code
+    /// (`libraries/Codes.sol`) and side, 1 owner, 2 requester; zeros if none.
+    function faultOf(bytes32 id) external view returns (uint8 faultCode, uint8 side);
 }

@@ -40,7 +40,8 @@ interface ICredibility is IModule {
     );
 
     /// @notice Takes in an event. Restricted to SCORERS.
-    /// @dev Good weight counts 0 where counterparty and subject are the same or of one group.
+    /// @dev Good weight counts 0 where counterparty and subject are the same or of one group. A hub
+    /// counts as its sponsor: who sponsors many hubs gains nothing by their praise.
     function record(bytes16 subject, bytes16 counterparty, uint8 kind, bytes32 ref) external;
 
     /// @notice The score at a time.

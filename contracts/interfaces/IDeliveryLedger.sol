@@ -6,7 +6,8 @@ import {IModule} from "./IModule.sol";
 /// @title DeliveryLedger: evidence of an exchange.
 /// @notice Offer, receipt, key, acknowledgement: each step has a deadline, and past it the silent
 /// side is named by rule, whoever calls. Keys appear only sealed to a key that is used once; no
-/// size and no single access appears.
+/// size and no single access appears. Each hour an institution also commits to its audit log, which
+/// holds every look, also those of the care lane.
 interface IDeliveryLedger is IModule {
     /// @notice Offered → Received → KeyReleased → Accepted | Disputed | AutoAccepted.
     /// Offered → Lapsed. Received → KeyOverdue.
@@ -109,6 +110,22 @@ interface IDeliveryLedger is IModule {
         uint24 ackWithin;
     }
 
+    /// @notice One committed hour of an audit log; root 0 if there is none.
+    /// @param root Root of the tree (`libraries/MerkleBatch.sol`).
+    /// @param countLog2 Its depth, 6…24.
+    /// @param committedAt Seconds since 1970.
+    struct LogHead {
+        bytes32 root;
+        uint8 countLog2;
+        uint64 committedAt;
+    }
+
+    /// @notice First and last hour that an institution committed to; zeros if none.
+    struct LogSpan {
+        uint32 first;
+        uint32 last;
+    }
+
     event DeliveryOffered(
         bytes32 indexed deliveryId,
         bytes32 indexed grantId,
@@ -130,6 +147,12 @@ interface IDeliveryLedger is IModule {
     );
     event DutyMissed(bytes32 indexed grantId);
     event FaultProven(bytes32 indexed deliveryId, uint8 faultCode, uint8 faultSide);
+    /// @notice The audit log of `inst` in `hour` is the one under `root`.
+    event LogCommitted(
+        bytes16 indexed inst, uint32 indexed hour, bytes32 root, uint8 countLog2, uint64 committedAt
+    );
+    /// @notice `inst` did not commit to `hour` in time.
+    event LogMissed(bytes16 indexed inst, uint32 indexed hour);
 
     /// @notice Nothing may be delivered under this grant now.
     error GrantNotLive(bytes32 grantId);
@@ -212,6 +235,28 @@ interface IDeliveryLedger is IModule {
         bytes32[] calldata leafProof
     ) external;
 
+    // ── audit logs ──
+
+    /// @notice Commits to an hour of the audit log. RELAYER of `inst`; also while stopped or
+    /// suspended, since it is a duty.
+    /// @param hour Number of the hour since 1970, `t / (DAY / 24)`: later than the last one, at
+    /// most the present one.
+    /// @param root Root over that hour's entries, not 0.
+    /// @param countLog2 Depth, 6…24.
+    function commitLog(bytes16 inst, uint32 hour, bytes32 root, uint8 countLog2) external;
+    function commitLogBySig(
+        bytes16 inst,
+        uint32 hour,
+        bytes32 root,
+        uint8 countLog2,
+        Auth calldata auth
+    ) external;
+
+    /// @notice Names an institution that left out an hour. Anyone, from 3 h to 30 d after the
+    /// hour's end, once. The institution has committed to an earlier one, and was on probation or
+    /// active when the hour ended.
+    function challengeLog(bytes16 inst, uint32 hour) external;
+
     // ── views ──
 
     /// @notice A delivery; all zeros if unknown.
@@ -224,7 +269,19 @@ interface IDeliveryLedger is IModule {
     /// side, 1 sender or owner, 2 recipient; zeros if none.
     function faultOf(bytes32 id) external view returns (uint8 faultCode, uint8 side);
 
-    /// @notice Sender and recipient of a delivery, or owner and requester of a grant; zeros if
+    /// @notice Sender and recipient of a delivery, or what AccessRegistry says about `id`; zeros if
     /// unknown.
     function partiesOf(bytes32 id) external view returns (bytes16 sender, bytes16 recipient);
+
+    /// @notice An hour of an institution's audit log.
+    function logHead(bytes16 inst, uint32 hour) external view returns (LogHead memory);
+
+    /// @notice Root of an hour of an institution's audit log, or 0.
+    function logRoot(bytes16 inst, uint32 hour) external view returns (bytes32);
+
+    /// @notice First and last hour of an institution's audit log.
+    function logSpan(bytes16 inst) external view returns (LogSpan memory);
+
+    /// @notice Whether an institution was named for leaving out an hour.
+    function isLogMissed(bytes16 inst, uint32 hour) external view returns (bool);
 }

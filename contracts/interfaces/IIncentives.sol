@@ -30,6 +30,9 @@ interface IIncentives is IModule {
         uint128 decayed;
     }
 
+    /// @notice Governance gave `amount` and left `balance`.
+    event CreditsAllotted(bytes16 indexed inst, uint64 amount, uint64 balance);
+
     event CreditsAccrued(
         bytes16 indexed owner, bytes16 indexed requester, uint8 kind, uint64 amount, uint64 balance
     );
@@ -63,6 +66,10 @@ interface IIncentives is IModule {
     /// @param novelty 0…10: tenths of records that the recipient had never received.
     function accrue(bytes16 owner, bytes16 requester, uint8 kind, uint8 quality, uint8 novelty)
         external;
+
+    /// @notice Gives credits, at most 1 000 credits per institution and epoch: for a newcomer whose
+    /// mandate needs more than the floor. Restricted to GOVERNANCE.
+    function allot(bytes16 inst, uint64 amount) external;
 
     /// @notice Counts one request, by quota or else by credits. Restricted to CONSUMERS.
     function consume(bytes16 inst) external;

@@ -4,8 +4,9 @@ pragma solidity 0.8.37;
 import {IModule} from "./IModule.sol";
 
 /// @title InstitutionRegistry: who is who, and which staff they answer for.
-/// @notice Holds no name of a person. A legal person has one id for good: it may leave and return,
-/// but never start anew.
+/// @notice Holds no name of a person. A legal person has one id for good, from its admission on: it
+/// may leave and return, but never start anew. Applications alone bind nothing: whoever applies
+/// under a public register number that is not theirs blocks nobody.
 interface IInstitutionRegistry is IModule {
     /// @notice Applied → Sponsored → Probation → Active ⇄ Suspended → Expelled; Probation
     /// ⇄
@@ -161,7 +162,8 @@ interface IInstitutionRegistry is IModule {
     function sponsor(bytes16 id, bytes16 by) external;
     function sponsorBySig(bytes16 id, bytes16 by, Auth calldata auth) external;
 
-    /// @notice Admits a sponsored applicant on probation of 90 d. Restricted to GOVERNANCE.
+    /// @notice Admits a sponsored applicant on probation of 90 d, and binds its legal person to its
+    /// id for good. Restricted to GOVERNANCE.
     function admit(bytes16 id, uint8 tier) external;
 
     /// @notice Ends probation. Anyone, once it is over.
@@ -201,7 +203,7 @@ interface IInstitutionRegistry is IModule {
     // ── staff ──
 
     /// @notice Adds a credential. ADMIN of `inst`, which is on probation or active.
-    /// @param cred Id drawn at random.
+    /// @param cred Id drawn at random, no other subject's.
     /// @param roles At least one role bit.
     /// @param until At most 400 d ahead.
     function addPractitioner(bytes16 inst, bytes16 cred, uint16 roles, uint64 until) external;
@@ -227,6 +229,9 @@ interface IInstitutionRegistry is IModule {
     /// @notice What is kept about an institution; kind 0 if unknown.
     function institution(bytes16 id) external view returns (Institution memory);
 
+    /// @notice Institution that was admitted for a legal person; 0 if none was.
+    function holderOf(bytes32 legalHash) external view returns (bytes16);
+
     /// @notice What is kept about a credential; status None if unknown.
     function practitioner(bytes16 cred) external view returns (Practitioner memory);
 
@@ -247,6 +252,12 @@ interface IInstitutionRegistry is IModule {
     /// @notice Whether `subject` speaks for `inst`: it is the institution itself, or a live
     /// credential of it with one of the roles in `roleMask`.
     function mayAct(bytes16 subject, bytes16 inst, uint16 roleMask) external view returns (bool);
+
+    /// @notice Who vouched for the institution's last application; zeros for a founder.
+    function sponsorsOf(bytes16 id) external view returns (bytes16 first, bytes16 second);
+
+    /// @notice Status now and group, in one call for those who ask about many.
+    function standing(bytes16 id) external view returns (Status status, uint32 group);
 
     /// @notice How many institutions had been activated and had not left by `t`. A suspended one
     /// still counts, so that nobody wins a vote by suspending rivals.

@@ -127,14 +127,37 @@ interface IKeyRegistry is IModule {
     ) external;
 
     /// @notice Voids a key from a moment on, at most 7 d back. The subject itself, or ADMIN of its
-    /// institution. Not the last account of an institution.
+    /// institution. Not the last account of an institution or hub.
     function revokeKey(bytes32 keyId, uint64 revokedFrom) external;
     function revokeKeyBySig(bytes32 keyId, uint64 revokedFrom, Auth calldata auth) external;
 
     /// @notice Brings a key's end forward. The subject itself, or ADMIN of its institution. Not the
-    /// last account of an institution.
+    /// last account of an institution or hub.
     function retireKey(bytes32 keyId, uint64 validUntil) external;
     function retireKeyBySig(bytes32 keyId, uint64 validUntil, Auth calldata auth) external;
+
+    /// @notice Replaces a key by a successor of the same subject and kind in one act. The subject
+    /// itself, or ADMIN of its institution. Both may be valid for at most 30 d.
+    /// @param keyId Key to be replaced, not over yet.
+    /// @param publicKey Successor; `validFrom`, `validUntil` and `proof` as in `addKey`.
+    /// @param oldUntil New end of the old key: now or later, at most 30 d after `validFrom`.
+    function rotateKey(
+        bytes32 keyId,
+        bytes calldata publicKey,
+        uint64 validFrom,
+        uint64 validUntil,
+        uint64 oldUntil,
+        bytes calldata proof
+    ) external;
+    function rotateKeyBySig(
+        bytes32 keyId,
+        bytes calldata publicKey,
+        uint64 validFrom,
+        uint64 validUntil,
+        uint64 oldUntil,
+        bytes calldata proof,
+        Auth calldata auth
+    ) external;
 
     /// @notice Binds the first account of a new subject, until it is retired or revoked. Restricted
     /// to REGISTRARS.
@@ -142,19 +165,21 @@ interface IKeyRegistry is IModule {
 
     // ── recovery of lost accounts ──
 
-    /// @notice Names guardians, in force after 7 d. The subject itself, or ADMIN of its
-    /// institution. @param guardians At most nine distinct subjects with an account.
+    /// @notice Names guardians, in force after 7 d; until then those in force before remain so. The
+    /// subject itself, or ADMIN of its institution. Not during a recovery.
+    /// @param list Guardians: at most nine distinct subjects with an account.
     /// @param threshold 1 to their number.
-    function setGuardians(bytes16 subject, bytes16[] calldata guardians, uint8 threshold) external;
+    function setGuardians(bytes16 subject, bytes16[] calldata list, uint8 threshold) external;
     function setGuardiansBySig(
         bytes16 subject,
-        bytes16[] calldata guardians,
+        bytes16[] calldata list,
         uint8 threshold,
         Auth calldata auth
     ) external;
 
     /// @notice Begins a recovery, which counts as the guardian's approval. An account of
-    /// `guardian`. @param proof The new account's signature of `KeyBinding` with both times 0.
+    /// `guardian`.
+    /// @param proof The new account's signature of `KeyBinding` with both times 0.
     function startRecovery(
         bytes16 subject,
         bytes16 guardian,
@@ -192,8 +217,15 @@ interface IKeyRegistry is IModule {
     /// @notice A key's times; kind 0 if unknown.
     function key(bytes32 keyId) external view returns (Key memory);
 
+    /// @notice Keys of a kind that a subject was given and that have not been tidied away since
+    /// they were over; at most 16.
+    function keysOf(bytes16 subject, uint8 kind) external view returns (bytes32[] memory);
+
     /// @notice Guardians named last, in force or not yet.
     function guardians(bytes16 subject) external view returns (Guardians memory);
+
+    /// @notice Guardians in force now; none with threshold 0.
+    function guardiansInForce(bytes16 subject) external view returns (Guardians memory);
 
     /// @notice The recovery under way.
     function recovery(bytes16 subject) external view returns (Recovery memory);

@@ -7,14 +7,26 @@ library Codes {
 
     bytes32 internal constant INSTITUTION_REGISTRY = "InstitutionRegistry";
     bytes32 internal constant KEY_REGISTRY = "KeyRegistry";
+    bytes32 internal constant DATA_HUB_REGISTRY = "DataHubRegistry";
     bytes32 internal constant RECORD_REGISTRY = "RecordRegistry";
     bytes32 internal constant DATASET_CATALOG = "DatasetCatalog";
+    bytes32 internal constant CONSENT_REGISTRY = "ConsentRegistry";
     bytes32 internal constant ACCESS_REGISTRY = "AccessRegistry";
+    bytes32 internal constant CARE_REGISTRY = "CareRegistry";
     bytes32 internal constant DELIVERY_LEDGER = "DeliveryLedger";
     bytes32 internal constant SUPERVISION = "Supervision";
+    bytes32 internal constant ARBITRATION = "Arbitration";
+    bytes32 internal constant JUDGE_POOL = "JudgePool";
     bytes32 internal constant SANCTIONS = "Sanctions";
     bytes32 internal constant CREDIBILITY = "Credibility";
     bytes32 internal constant INCENTIVES = "Incentives";
+    bytes32 internal constant COUNCIL = "Council";
+    /// @dev OpenZeppelin's, which carries out what the Council decided.
+    bytes32 internal constant TIMELOCK_CONTROLLER = "TimelockController";
+    bytes32 internal constant LENS = "Lens";
+    bytes32 internal constant ALGORITHM_REGISTRY = "AlgorithmRegistry";
+    bytes32 internal constant COMPUTE_JOBS = "ComputeJobs";
+    bytes32 internal constant PRIVACY_LEDGER = "PrivacyLedger";
 
     // ── institution kinds and accreditation tiers ──
 
@@ -54,6 +66,9 @@ library Codes {
     uint16 internal constant FIRST_FORBIDDEN_PURPOSE = 0x8000;
     /// @dev Bit n is purpose n: 1–12 and 16–20.
     uint32 internal constant PURPOSES = 0x001F1FFE;
+    /// @dev Those of the care lane: treatment 1, emergency 2, the patient's request 7, the family's
+    /// 12.
+    uint32 internal constant CARE_PURPOSES = 0x00001086;
 
     // ── Data Use Ontology, one bit each in ascending order of DUO id ──
 

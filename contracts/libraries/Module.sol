@@ -12,6 +12,7 @@ import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
 import {IModule} from "../interfaces/IModule.sol";
 import {Codes} from "./Codes.sol";
+import {Roles} from "./Roles.sol";
 
 /// @title The one base of all modules: who speaks, in whose name, until when.
 /// @dev A module is immutable, holds no ether and finds the others through `DIRECTORY`. The checks
@@ -92,6 +93,14 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
     {
         subject = _keys().subjectOf(signer);
         if (!_institutions().mayAct(subject, inst, roles)) revert NotParty(inst, signer);
+    }
+
+    /// @dev Checks that `signer` speaks for a party to a case: as an OFFICER of an institution, or as
+    /// the hub that complains or is complained about.
+    function _requirePartySpeaker(address signer, bytes16 party) internal view {
+        if (party == 0 || _keys().subjectOf(signer) != party) {
+            _requireActor(signer, party, Roles.OFFICER);
+        }
     }
 
     /// @dev Condition of opening acts (▲): this module is not stopped, and `inst` is effective.

@@ -33,4 +33,5 @@ library Roles {
     uint64 internal constant CASES_ROLE = 15;
     uint64 internal constant PANEL_ROLE = 16;
     uint64 internal constant SANCTIONS_ROLE = 17;
+    uint64 internal constant JOBS_ROLE = 18;
 }

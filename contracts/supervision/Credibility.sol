@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {Module} from "../libraries/Module.sol";
+import {Parties} from "../libraries/Parties.sol";
 import {Score} from "../libraries/Score.sol";
 
 /// @title Credibility: one score, two numbers.
@@ -27,6 +28,7 @@ contract Credibility is Module, ICredibility {
     // ── storage ──
 
     mapping(bytes16 subject => Stored) private _sums;
+    /// @dev By the counterparty, or by its sponsor if it is a hub.
     mapping(bytes16 subject => mapping(bytes16 counterparty => Share)) private _pairs;
     mapping(bytes16 subject => mapping(uint32 group => Share)) private _pools;
 
@@ -89,17 +91,17 @@ contract Credibility is Module, ICredibility {
     }
 
     /// @dev How much of a good weight counts, after the shares of the counterparty and its group.
-    /// Nobody can praise itself or its own group.
+    /// Nobody can praise itself or its own group, nor through a hub that it sponsors.
     function _spend(bytes16 subject, bytes16 counterparty, uint256 weight)
         private
         returns (uint256)
     {
-        IInstitutionRegistry institutions = _institutions();
-        uint32 group = institutions.institution(counterparty).group;
-        bool related = group != 0 && group == institutions.institution(subject).group;
-        if (counterparty == 0 || counterparty == subject || related) return 0;
+        (bytes16 giver, uint32 group) = _principal(counterparty);
+        (bytes16 taker, uint32 takerGroup) = _principal(subject);
+        bool related = giver == taker || (group != 0 && group == takerGroup);
+        if (counterparty == 0 || related) return 0;
 
-        Share storage pair = _pairs[subject][counterparty];
+        Share storage pair = _pairs[subject][giver];
         Share storage pool = _pools[subject][group];
         uint256 pairSum = _live(pair);
         uint256 poolSum = group == 0 ? 0 : _live(pool);
@@ -107,6 +109,15 @@ contract Credibility is Module, ICredibility {
         _keep(pair, pairSum + weight);
         if (group != 0) _keep(pool, poolSum + weight);
         return weight;
+    }
+
+    /// @dev The institution behind a party, and its group.
+    function _principal(bytes16 party) private view returns (bytes16 principal, uint32 group) {
+        IInstitutionRegistry institutions = _institutions();
+        IInstitutionRegistry.Institution memory inst = institutions.institution(party);
+        if (inst.kind != 0) return (party, inst.group);
+        principal = Parties.principalOf(DIRECTORY, party);
+        return (principal, institutions.institution(principal).group);
     }
 
     /// @dev A share as it is now.

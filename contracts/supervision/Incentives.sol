@@ -48,6 +48,9 @@ contract Incentives is Module, IIncentives {
     /// @dev Flat accruals of one kind that count in an epoch.
     uint256 private constant FLAT_PER_EPOCH = 4;
 
+    /// @dev Most that governance may give an institution in an epoch.
+    uint256 private constant ALLOTMENT_EPOCH_CAP = 1000 * CREDIT;
+
     uint256 private constant EPOCH_SECS = 90 days;
     /// @dev After so many epochs nothing is left: 0.9^64 < 0.0012.
     uint256 private constant EPOCHS_MAX = 64;
@@ -62,6 +65,7 @@ contract Incentives is Module, IIncentives {
     mapping(bytes32 ref => Hold) private _holds;
     mapping(bytes16 owner => mapping(bytes16 requester => Tally)) private _pairs;
     mapping(bytes16 owner => mapping(uint8 kind => Tally)) private _flats;
+    mapping(bytes16 inst => Tally) private _allotments;
     Totals private _totals;
     RateLimiter.RefillingBucket private _bucket;
 
@@ -83,11 +87,23 @@ contract Incentives is Module, IIncentives {
         uint64 amount = _isFlat(kind)
             ? _accrueFlat(_flats[owner][kind], kind)
             : _accruePair(_pairs[owner][requester], kind, quality, novelty);
-        Account storage account = _accounts[owner];
-        account.balance += amount;
-        _totals.accrued += amount;
+        uint64 balance = _credit(owner, amount);
 
-        emit CreditsAccrued(owner, requester, kind, amount, account.balance);
+        emit CreditsAccrued(owner, requester, kind, amount, balance);
+    }
+
+    /// @inheritdoc IIncentives
+    function allot(bytes16 inst, uint64 amount) external restricted {
+        if (_institutions().institution(inst).kind == 0) revert Unknown(inst);
+        Tally storage tally = _allotments[inst];
+        _enterEpoch(tally);
+        _requireBetween(amount, 1, ALLOTMENT_EPOCH_CAP - tally.earned);
+        _settle(inst);
+        ++tally.count;
+        tally.earned += amount;
+        uint64 balance = _credit(inst, amount);
+
+        emit CreditsAllotted(inst, amount, balance);
     }
 
     /// @inheritdoc IIncentives
@@ -216,6 +232,13 @@ contract Incentives is Module, IIncentives {
     }
 
     // ── accruals ──
+
+    /// @dev Adds credits to a settled account.
+    function _credit(bytes16 inst, uint64 amount) private returns (uint64 balance) {
+        balance = _accounts[inst].balance + amount;
+        _accounts[inst].balance = balance;
+        _totals.accrued += amount;
+    }
 
     /// @dev PANEL and ALGORITHM_REVIEW; refuses numbers without a meaning.
     function _isFlat(uint8 kind) private pure returns (bool) {

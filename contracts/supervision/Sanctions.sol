@@ -5,6 +5,7 @@ import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {ISanctions} from "../interfaces/ISanctions.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
+import {Periods} from "../libraries/Periods.sol";
 import {SanctionRules} from "../libraries/SanctionRules.sol";
 
 /// @title Sanctions: what a ruling does.
@@ -58,21 +59,28 @@ contract Sanctions is Module, ISanctions {
         _prune(party);
 
         (uint8 level, uint64 termDays) = SanctionRules.step(severity, _recent(party));
-        Stored memory s = Stored({
-            party: party,
-            level: level,
-            status: Status.InForce,
-            from: _packed(_now()),
-            until: _packed(_now() + _days(termDays)),
-            caseId: caseId
-        });
         _remember(party, severity);
-        _sanctions[id] = s;
-        _activate(party, id, s);
-
-        emit SanctionImposed(id, party, level, s.from, s.until, caseId, false);
         if (severity == Codes.CRITICAL) emit ExpulsionProposed(party, caseId);
-        if (level == SanctionRules.SUSPENDED) _suspend(party, caseId);
+        _begin(id, caseId, party, level, _now() + _days(termDays), false);
+    }
+
+    /// @inheritdoc ISanctions
+    function interim(bytes32 caseId, bytes16 party, uint8 level, uint64 until) external restricted {
+        _requireBetween(level, SanctionRules.QUOTA_CUT, SanctionRules.SUSPENDED);
+        _requireBetween(until, _now() + 1, _now() + _days(Periods.INTERIM_DAYS));
+        bytes32 id = _interimId(caseId, party);
+        if (_sanctions[id].status != Status.None) revert Exists(id);
+        _prune(party);
+
+        _begin(id, caseId, party, level, until, true);
+    }
+
+    /// @inheritdoc ISanctions
+    function endInterim(bytes32 caseId, bytes16 party) external restricted {
+        _prune(party);
+        bytes32 id = _interimId(caseId, party);
+        Stored memory s = _sanctions[id];
+        if (s.status == Status.InForce) _lift(id, s, caseId);
     }
 
     /// @inheritdoc ISanctions
@@ -82,11 +90,7 @@ contract Sanctions is Module, ISanctions {
         if (s.status != Status.InForce) {
             revert WrongState(sanctionId, uint8(s.status), uint8(Status.InForce));
         }
-        _sanctions[sanctionId].status = Status.Lifted;
-        _deactivate(s.party, sanctionId);
-
-        emit SanctionLifted(sanctionId, reasonHash);
-        if (s.level == SanctionRules.SUSPENDED && _now() < s.until) _suspend(s.party, s.caseId);
+        _lift(sanctionId, s, reasonHash);
     }
 
     /// @inheritdoc ISanctions
@@ -134,6 +138,46 @@ contract Sanctions is Module, ISanctions {
     function sanction(bytes32 sanctionId) external view returns (Sanction memory) {
         Stored memory s = _sanctions[sanctionId];
         return Sanction(s.party, s.level, s.status, s.from, s.until, s.caseId);
+    }
+
+    // ── beginning and ending ──
+
+    /// @dev Puts a sanction in force from now on.
+    function _begin(
+        bytes32 id,
+        bytes32 caseId,
+        bytes16 party,
+        uint8 level,
+        uint64 until,
+        bool isInterim
+    ) private {
+        Stored memory s = Stored({
+            party: party,
+            level: level,
+            status: Status.InForce,
+            from: _packed(_now()),
+            until: _packed(until),
+            caseId: caseId
+        });
+        _sanctions[id] = s;
+        _activate(party, id, s);
+
+        emit SanctionImposed(id, party, level, s.from, s.until, caseId, isInterim);
+        if (level == SanctionRules.SUSPENDED) _suspend(party, caseId);
+    }
+
+    /// @dev Ends a sanction before its time.
+    function _lift(bytes32 id, Stored memory s, bytes32 reasonHash) private {
+        _sanctions[id].status = Status.Lifted;
+        _deactivate(s.party, id);
+
+        emit SanctionLifted(id, reasonHash);
+        if (s.level == SanctionRules.SUSPENDED && _now() < s.until) _suspend(s.party, s.caseId);
+    }
+
+    /// @dev Id of a case's interim sanction.
+    function _interimId(bytes32 caseId, bytes16 party) private pure returns (bytes32) {
+        return keccak256(abi.encode(caseId, party, true));
     }
 
     // ── history ──

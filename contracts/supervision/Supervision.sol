@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
+import {IArbitration} from "../interfaces/IArbitration.sol";
 import {ICredibility} from "../interfaces/ICredibility.sol";
-import {IDeliveryLedger} from "../interfaces/IDeliveryLedger.sol";
+import {IFaults} from "../interfaces/IFaults.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
 import {ISanctions} from "../interfaces/ISanctions.sol";
 import {ISupervision} from "../interfaces/ISupervision.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
+import {Parties} from "../libraries/Parties.sol";
 import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 import {Score} from "../libraries/Score.sol";
@@ -28,6 +29,10 @@ contract Supervision is Module, ISupervision {
         uint8 ruling;
         uint8 severity;
         uint8 round;
+        bool silent;
+        uint8 complainantEvidence;
+        uint8 respondentEvidence;
+        uint8 supervisorEvidence;
         uint40 filedAt;
         uint40 deadline;
         uint64 bond;
@@ -40,12 +45,18 @@ contract Supervision is Module, ISupervision {
     );
     bytes32 private constant RESPOND =
         keccak256("Respond(bytes32 caseId,bytes32 answerHash,uint256 nonce,uint64 deadline)");
+    bytes32 private constant SUBMIT_EVIDENCE = keccak256(
+        "SubmitEvidence(bytes32 caseId,bytes16 by,bytes32 evidenceHash,uint256 nonce,uint64 deadline)"
+    );
     bytes32 private constant CONCEDE =
         keccak256("Concede(bytes32 caseId,uint256 nonce,uint64 deadline)");
     bytes32 private constant WITHDRAW_COMPLAINT =
         keccak256("WithdrawComplaint(bytes32 caseId,uint256 nonce,uint64 deadline)");
 
     uint256 private constant OPEN_MAX = 16;
+    uint256 private constant HUB_OPEN_MAX = 1;
+    uint8 private constant EVIDENCE_MAX = 24;
+    uint8 private constant LAST_ROUND = 2;
     /// @dev Credits behind each open case after the first, in µcredits.
     uint64 private constant BOND = 10_000_000;
 
@@ -87,6 +98,22 @@ contract Supervision is Module, ISupervision {
     }
 
     /// @inheritdoc ISupervision
+    function submitEvidence(bytes32 caseId, bytes16 by, bytes32 evidenceHash) external {
+        _submitEvidence(msg.sender, caseId, by, evidenceHash);
+    }
+
+    /// @inheritdoc ISupervision
+    function submitEvidenceBySig(
+        bytes32 caseId,
+        bytes16 by,
+        bytes32 evidenceHash,
+        Auth calldata auth
+    ) external {
+        address signer = _verifyAct(auth, SUBMIT_EVIDENCE, _words(3));
+        _submitEvidence(signer, caseId, by, evidenceHash);
+    }
+
+    /// @inheritdoc ISupervision
     function withdrawComplaint(bytes32 caseId) external {
         _withdraw(msg.sender, caseId);
     }
@@ -125,6 +152,50 @@ contract Supervision is Module, ISupervision {
         _execute(caseId, c);
     }
 
+    // ── with a panel ──
+
+    /// @inheritdoc ISupervision
+    function advance(bytes32 caseId) external {
+        Stored storage c = _case(caseId);
+        _requireBeforePanel(caseId, c.stage);
+        if (_now() <= c.deadline) revert TooEarly(uint64(c.deadline) + 1);
+        if (c.stage == Stage.Filed) _passSilent(caseId, c);
+        else _empanel(caseId, c);
+    }
+
+    /// @inheritdoc ISupervision
+    function deliverRuling(bytes32 caseId, uint8 ruling, uint8 severity) external restricted {
+        Stored storage c = _case(caseId);
+        _requireStage(caseId, c.stage, Stage.Panel);
+        _requireRuling(ruling, severity);
+        uint64 appealBy = c.round == LAST_ROUND ? 0 : _now() + _days(Periods.APPEAL_DAYS);
+        (c.stage, c.ruling, c.severity) = (Stage.Ruled, ruling, severity);
+        c.deadline = _packed(appealBy);
+
+        emit CaseRuled(caseId, c.round, ruling, severity, appealBy);
+    }
+
+    /// @inheritdoc ISupervision
+    function reopen(bytes32 caseId) external restricted {
+        Stored storage c = _case(caseId);
+        _requireStage(caseId, c.stage, Stage.Ruled);
+        if (_now() > c.deadline) revert TooLate(c.deadline);
+        (c.stage, c.round, c.deadline) = (Stage.Panel, LAST_ROUND, 0);
+
+        emit CaseAppealed(caseId);
+    }
+
+    /// @inheritdoc ISupervision
+    function execute(bytes32 caseId) external {
+        Stored storage c = _case(caseId);
+        _requireStage(caseId, c.stage, Stage.Ruled);
+        if (_now() <= c.deadline) revert TooEarly(uint64(c.deadline) + 1);
+        _close(c, c.ruling, c.severity);
+
+        _execute(caseId, c);
+        _sanctions().endInterim(caseId, c.respondent);
+    }
+
     // ── views ──
 
     /// @inheritdoc ISupervision
@@ -142,7 +213,9 @@ contract Supervision is Module, ISupervision {
             round: c.round,
             filedAt: c.filedAt,
             deadline: c.deadline,
-            bond: c.bond
+            bond: c.bond,
+            silent: c.silent,
+            evidence: [c.complainantEvidence, c.respondentEvidence, c.supervisorEvidence]
         });
     }
 
@@ -154,11 +227,12 @@ contract Supervision is Module, ISupervision {
     // ── acts ──
 
     function _file(address signer, bytes32 caseId, Complaint calldata complaint) private {
-        _requireActor(signer, complaint.complainant, Roles.OFFICER);
+        _requirePartySpeaker(signer, complaint.complainant);
         if (_cases[caseId].stage != Stage.None) revert Exists(caseId);
-        _requireFileable(signer, complaint);
+        _requireFileable(complaint);
+        bool byHub = _requireParties(signer, complaint);
         uint8 open = _open[complaint.complainant];
-        if (open >= OPEN_MAX) revert OutOfBounds(uint256(open) + 1, 0, OPEN_MAX);
+        _requireBetween(uint256(open) + 1, 0, byHub ? HUB_OPEN_MAX : OPEN_MAX);
 
         uint40 deadline = _packed(_now() + _days(Periods.CASE_ANSWER_DAYS));
         Stored storage c = _cases[caseId];
@@ -183,18 +257,30 @@ contract Supervision is Module, ISupervision {
 
     function _respond(address signer, bytes32 caseId, bytes32 answerHash) private {
         Stored storage c = _case(caseId);
-        _requireActor(signer, c.respondent, Roles.OFFICER);
+        _requirePartySpeaker(signer, c.respondent);
         _requireStage(caseId, c.stage, Stage.Filed);
         if (_now() > c.deadline) revert TooLate(c.deadline);
-        c.stage = Stage.Evidence;
-        c.deadline = _packed(_now() + _days(Periods.EVIDENCE_DAYS));
+        _openEvidence(c);
 
         emit ComplaintAnswered(caseId, answerHash, c.deadline);
     }
 
+    function _submitEvidence(address signer, bytes32 caseId, bytes16 by, bytes32 evidenceHash)
+        private
+    {
+        Stored storage c = _case(caseId);
+        _requirePartySpeaker(signer, by);
+        _requireStage(caseId, c.stage, Stage.Evidence);
+        if (_now() > c.deadline) revert TooLate(c.deadline);
+        uint8 index = _countEvidence(signer, c, by);
+        c.evidenceRoot = keccak256(abi.encodePacked(c.evidenceRoot, by, evidenceHash));
+
+        emit EvidenceSubmitted(caseId, by, evidenceHash, index);
+    }
+
     function _withdraw(address signer, bytes32 caseId) private {
         Stored storage c = _case(caseId);
-        _requireActor(signer, c.complainant, Roles.OFFICER);
+        _requirePartySpeaker(signer, c.complainant);
         _requireStage(caseId, c.stage, Stage.Filed);
         c.stage = Stage.Withdrawn;
         c.deadline = 0;
@@ -206,12 +292,56 @@ contract Supervision is Module, ISupervision {
 
     function _concede(address signer, bytes32 caseId) private {
         Stored storage c = _case(caseId);
-        _requireActor(signer, c.respondent, Roles.OFFICER);
+        _requirePartySpeaker(signer, c.respondent);
         _requireBeforePanel(caseId, c.stage);
         _close(c, Codes.UPHELD, Codes.MINOR);
 
         emit CaseConceded(caseId);
         _execute(caseId, c);
+    }
+
+    // ── stages ──
+
+    /// @dev The parties may add evidence from now on.
+    function _openEvidence(Stored storage c) private {
+        c.stage = Stage.Evidence;
+        c.deadline = _packed(_now() + _days(Periods.EVIDENCE_DAYS));
+    }
+
+    /// @dev Nobody answered.
+    function _passSilent(bytes32 caseId, Stored storage c) private {
+        c.silent = true;
+        _openEvidence(c);
+
+        emit CaseAdvanced(caseId, Stage.Silent, c.deadline);
+    }
+
+    /// @dev The evidence is closed; peers judge.
+    function _empanel(bytes32 caseId, Stored storage c) private {
+        (c.stage, c.round, c.deadline) = (Stage.Panel, 1, 0);
+
+        emit CaseAdvanced(caseId, Stage.Panel, 0);
+        IArbitration arbitration = IArbitration(_module(Codes.ARBITRATION));
+        arbitration.drawPanel(caseId, c.complainant, c.respondent);
+    }
+
+    /// @dev Counts a piece for the side it comes from; a supervisor has a side of its own.
+    function _countEvidence(address signer, Stored storage c, bytes16 by)
+        private
+        returns (uint8 index)
+    {
+        if (by == c.complainant) {
+            index = ++c.complainantEvidence;
+        } else if (by == c.respondent) {
+            index = ++c.respondentEvidence;
+        } else {
+            if (_institutions().institution(by).kind != Codes.SUPERVISOR) {
+                revert NotParty(by, signer);
+            }
+            _requireActive(by);
+            index = ++c.supervisorEvidence;
+        }
+        _requireBetween(index, 1, EVIDENCE_MAX);
     }
 
     // ── rulings ──
@@ -222,15 +352,29 @@ contract Supervision is Module, ISupervision {
         --_open[c.complainant];
     }
 
-    /// @dev What a ruling does: bond back; if upheld, sanction and score of the respondent.
+    /// @dev What a ruling does.
     function _execute(bytes32 caseId, Stored storage c) private {
         emit CaseExecuted(caseId, c.ruling);
-        if (c.bond != 0) _incentives().unlock(caseId);
-        if (c.ruling != Codes.UPHELD) return;
-        ISanctions(_module(Codes.SANCTIONS)).impose(caseId, c.respondent, c.severity);
-        // MINOR, MAJOR and CRITICAL of the score follow each other as the severities do.
+        if (c.bond != 0) _settleBond(caseId, c.ruling);
+        if (c.ruling == Codes.UPHELD) _punishRespondent(caseId, c);
+        if (c.ruling == Codes.ABUSIVE) {
+            _credibility().record(c.complainant, c.respondent, Score.FALSE_COMPLAINT, caseId);
+        }
+    }
+
+    /// @dev An abusive complaint costs its bond.
+    function _settleBond(bytes32 caseId, uint8 ruling) private {
+        IIncentives incentives = _incentives();
+        if (ruling == Codes.ABUSIVE) incentives.burn(caseId);
+        else incentives.unlock(caseId);
+    }
+
+    /// @dev Sanction and score. MINOR, MAJOR and CRITICAL of the score follow each other as the
+    /// severities do.
+    function _punishRespondent(bytes32 caseId, Stored storage c) private {
+        _sanctions().impose(caseId, c.respondent, c.severity);
         uint8 kind = Score.MINOR + c.severity - Codes.MINOR;
-        ICredibility(_module(Codes.CREDIBILITY)).record(c.respondent, c.complainant, kind, caseId);
+        _credibility().record(c.respondent, c.complainant, kind, caseId);
     }
 
     /// @dev A contradiction between two statements of the same party is major; a missed time minor.
@@ -239,15 +383,34 @@ contract Supervision is Module, ISupervision {
         return contradiction ? Codes.MAJOR : Codes.MINOR;
     }
 
-    /// @dev The fault that a contract established about a subject, and whose it is; zeros if none.
+    // ── what other modules know ──
+
+    /// @dev Modules whose objects people can complain about; AccessRegistry answers for CareRegistry.
+    function _sources() private pure returns (bytes32[3] memory) {
+        return [Codes.DELIVERY_LEDGER, Codes.ACCESS_REGISTRY, Codes.COMPUTE_JOBS];
+    }
+
+    /// @dev The fault that a module established about a subject, and whose it is; zeros if none.
     function _faultAbout(bytes32 subject) private view returns (uint8 faultCode, bytes16 culprit) {
-        IDeliveryLedger ledger = _ledger();
-        uint8 side;
-        (faultCode, side) = ledger.faultOf(subject);
-        if (faultCode == 0) (faultCode, side) = _access().faultOf(subject);
-        if (faultCode == 0) return (0, 0);
-        (bytes16 owner, bytes16 requester) = ledger.partiesOf(subject);
-        culprit = side == Codes.SIDE_OWNER ? owner : requester;
+        bytes32[3] memory sources = _sources();
+        for (uint256 i = 0; i < sources.length; ++i) {
+            IFaults source = IFaults(DIRECTORY.addressOf(sources[i]));
+            if (address(source) == address(0)) continue;
+            uint8 side;
+            (faultCode, side) = source.faultOf(subject);
+            if (faultCode == 0) continue;
+            (bytes16 side1, bytes16 side2) = source.partiesOf(subject);
+            return (faultCode, side == Codes.SIDE_OWNER ? side1 : side2);
+        }
+    }
+
+    /// @dev Both sides of what a complaint is about; zeros if nobody knows it.
+    function _partiesOf(bytes32 subject) private view returns (bytes16 side1, bytes16 side2) {
+        bytes32[3] memory sources = _sources();
+        for (uint256 i = 0; i < sources.length && side1 == 0; ++i) {
+            IFaults source = IFaults(DIRECTORY.addressOf(sources[i]));
+            if (address(source) != address(0)) (side1, side2) = source.partiesOf(subject);
+        }
     }
 
     // ── checks ──
@@ -257,24 +420,38 @@ contract Supervision is Module, ISupervision {
         return _hashTypedDataV4(keccak256(abi.encode(COMPLAINT, complaint)));
     }
 
-    function _requireFileable(address signer, Complaint calldata complaint) private view {
-        uint8 kind = complaint.kind;
-        if (kind == 0 || kind > Codes.COMPLAINT_MAX) {
-            revert OutOfBounds(kind, 1, Codes.COMPLAINT_MAX);
-        }
+    /// @dev Checks kind and time of a complaint.
+    function _requireFileable(Complaint calldata complaint) private view {
+        _requireBetween(complaint.kind, 1, Codes.COMPLAINT_MAX);
         if (complaint.happenedAt > _now()) revert TooEarly(complaint.happenedAt);
         uint64 fileBy = complaint.happenedAt + _days(Periods.FILING_DAYS);
         if (_now() > fileBy) revert TooLate(fileBy);
+    }
 
-        (bytes16 a, bytes16 b) = kind == Codes.FALSE_COMPLAINT
-            ? (_case(complaint.subject).complainant, _cases[complaint.subject].respondent)
-            : _ledger().partiesOf(complaint.subject);
-        if (a == 0) revert Unknown(complaint.subject);
+    /// @dev Checks that complainant and respondent are the two sides of the subject. An open hub may
+    /// complain about a party without being the other.
+    function _requireParties(address signer, Complaint calldata complaint)
+        private
+        view
+        returns (bool byHub)
+    {
         (bytes16 complainant, bytes16 respondent) = (complaint.complainant, complaint.respondent);
-        if (complainant != a && complainant != b) revert NotParty(complainant, signer);
+        (bytes16 a, bytes16 b) = complaint.kind == Codes.FALSE_COMPLAINT
+            ? (_case(complaint.subject).complainant, _cases[complaint.subject].respondent)
+            : _partiesOf(complaint.subject);
+        if (a == 0) revert Unknown(complaint.subject);
+        byHub = Parties.isOpenHub(DIRECTORY, complainant);
+        if (complainant != a && complainant != b && !byHub) revert NotParty(complainant, signer);
         if (respondent == complainant || (respondent != a && respondent != b)) {
             revert NotParty(respondent, signer);
         }
+    }
+
+    /// @dev Checks a panel's ruling: a severity belongs to an upheld case and to no other.
+    function _requireRuling(uint8 ruling, uint8 severity) private pure {
+        _requireBetween(ruling, Codes.UPHELD, Codes.NOT_PROVEN);
+        bool upheld = ruling == Codes.UPHELD;
+        _requireBetween(severity, upheld ? Codes.MINOR : 0, upheld ? Codes.CRITICAL : 0);
     }
 
     function _case(bytes32 caseId) private view returns (Stored storage c) {
@@ -293,12 +470,12 @@ contract Supervision is Module, ISupervision {
 
     // ── other modules ──
 
-    function _ledger() private view returns (IDeliveryLedger) {
-        return IDeliveryLedger(_module(Codes.DELIVERY_LEDGER));
+    function _sanctions() private view returns (ISanctions) {
+        return ISanctions(_module(Codes.SANCTIONS));
     }
 
-    function _access() private view returns (IAccessRegistry) {
-        return IAccessRegistry(_module(Codes.ACCESS_REGISTRY));
+    function _credibility() private view returns (ICredibility) {
+        return ICredibility(_module(Codes.CREDIBILITY));
     }
 
     function _incentives() private view returns (IIncentives) {

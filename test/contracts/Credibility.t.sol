@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ICredibility} from "../../contracts/interfaces/ICredibility.sol";
+import {IDataHubRegistry} from "../../contracts/interfaces/IDataHubRegistry.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
 import {Roles} from "../../contracts/libraries/Roles.sol";
 import {Score} from "../../contracts/libraries/Score.sol";
@@ -272,5 +273,46 @@ contract CredibilityTest is AccessBase {
             // R and the pair's share decay by separate roundings, at most 1 unit a step apart.
             assertLe(r, Score.PAIR_CAP + i, "live weight of one counterparty");
         }
+    }
+
+    // ── hubs ──
+
+    function _mockHub(bytes16 hub, bytes16 sponsor) private {
+        IDataHubRegistry hubs = IDataHubRegistry(_at(Codes.DATA_HUB_REGISTRY));
+        vm.mockCall(
+            address(hubs),
+            abi.encodeCall(hubs.hub, (hub)),
+            abi.encode(IDataHubRegistry.Hub(sponsor, IDataHubRegistry.HubStatus.Open, _now(), 0, 0))
+        );
+    }
+
+    function test_HubsCountAsTheirSponsor() public {
+        for (uint256 i = 0; i < 12; ++i) {
+            bytes16 hub = bytes16(keccak256(abi.encode("hub", i)));
+            _mockHub(hub, SOUTH);
+            credibility.record(NORTH, hub, Score.ACCEPTED, 0);
+        }
+        _scoreIs(NORTH, Score.PAIR_CAP, 0);
+        credibility.record(NORTH, SOUTH, Score.ACCEPTED, 0);
+        _scoreIs(NORTH, Score.PAIR_CAP, 0);
+    }
+
+    function test_NobodyPraisesItselfThroughItsHub() public {
+        bytes16 hub = bytes16(keccak256("hub"));
+        _mockHub(hub, NORTH);
+        credibility.record(NORTH, hub, Score.ACCEPTED, 0);
+        credibility.record(hub, NORTH, Score.ACCEPTED, 0);
+        _scoreIs(NORTH, 0, 0);
+        _scoreIs(hub, 0, 0);
+    }
+
+    function test_WithoutHubsEverybodyIsItself() public {
+        vm.mockCall(
+            address(directory),
+            abi.encodeCall(directory.addressOf, (Codes.DATA_HUB_REGISTRY)),
+            abi.encode(address(0))
+        );
+        credibility.record(NORTH, bytes16(keccak256("anybody")), Score.ACCEPTED, 0);
+        _scoreIs(NORTH, Score.ONE, 0);
     }
 }

@@ -20,7 +20,7 @@ contract DirectoryTest is Base {
     // ── what the deployment leaves behind ──
 
     function test_EveryModuleIsNamedAndKnowsDirectory() public view {
-        bytes32[10] memory names = _modules();
+        bytes32[] memory names = _modules();
         for (uint256 i = 0; i < names.length; ++i) {
             address module = directory.addressOf(names[i]);
             assertGt(module.code.length, 0);
@@ -30,7 +30,7 @@ contract DirectoryTest is Base {
     }
 
     function test_TheDeployerKeepsNothing() public view {
-        for (uint64 role = 0; role <= 17; ++role) {
+        for (uint64 role = 0; role <= 18; ++role) {
             (bool member,) = manager.hasRole(role, address(this));
             assertFalse(member);
         }

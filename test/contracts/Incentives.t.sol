@@ -367,4 +367,35 @@ contract IncentivesTest is AccessBase {
             if (done) return;
         }
     }
+
+    // ── allot ──
+
+    function test_AllotGivesCredits() public {
+        vm.expectEmit(address(incentives));
+        emit IIncentives.CreditsAllotted(NORTH, 700 * CREDIT, 700 * CREDIT);
+        vm.startPrank(admin);
+        incentives.allot(NORTH, 700 * CREDIT);
+        assertEq(incentives.totals().accrued, 700 * CREDIT);
+        _expect(_outOfBounds(300 * CREDIT + 1, 1, 300 * CREDIT));
+        incentives.allot(NORTH, 300 * CREDIT + 1);
+        _expect(_outOfBounds(0, 1, 300 * CREDIT));
+        incentives.allot(NORTH, 0);
+        incentives.allot(NORTH, 300 * CREDIT);
+        _expect(_outOfBounds(1, 1, 0));
+        incentives.allot(NORTH, 1);
+        incentives.allot(SOUTH, 1000 * CREDIT);
+        _nextEpoch();
+        vm.expectEmit(address(incentives));
+        emit IIncentives.CreditsAllotted(NORTH, 1000 * CREDIT, 1900 * CREDIT);
+        incentives.allot(NORTH, 1000 * CREDIT);
+    }
+
+    function test_AllotRefusals() public {
+        _expect(_unauthorized(stranger));
+        vm.prank(stranger);
+        incentives.allot(NORTH, 1);
+        _expect(_unknown(bytes32(bytes16(REF))));
+        vm.prank(admin);
+        incentives.allot(bytes16(REF), 1);
+    }
 }

@@ -154,9 +154,9 @@ contract InstitutionRegistryTest is Base {
         institutions.submitApplication(_application(EAST, 1, 4, stranger));
 
         IInstitutionRegistry.Application memory a = _application("new", 1, 4, stranger);
-        a.legalHash = _form().legalHash;
+        a.legalHash = institutions.institution(NORTH).legalHash;
         _expect(
-            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, EAST)
+            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, NORTH)
         );
         vm.prank(stranger);
         institutions.submitApplication(a);
@@ -164,6 +164,31 @@ contract InstitutionRegistryTest is Base {
         _expect(_exists(_keyId(_east.addr)));
         vm.prank(_east.addr);
         institutions.submitApplication(_application("new", 1, 4, _east.addr));
+    }
+
+    /// @dev A stranger who applies under a hospital's public register number blocks nobody: the
+    /// legal person is bound when others have vouched and governance admits.
+    function test_ALegalPersonIsBoundByAdmissionAlone() public {
+        IInstitutionRegistry.Application memory a = _application("stranger", 1, 5, stranger);
+        a.legalHash = _form().legalHash;
+        vm.prank(stranger);
+        institutions.submitApplication(a);
+        assertEq(institutions.holderOf(a.legalHash), 0);
+        _apply();
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes16 id = i == 0 ? EAST : bytes16("stranger");
+            vm.prank(north.addr);
+            institutions.sponsor(id, NORTH);
+            vm.prank(south.addr);
+            institutions.sponsor(id, SOUTH);
+        }
+        vm.startPrank(admin);
+        institutions.admit(EAST, 1);
+        assertEq(institutions.holderOf(a.legalHash), EAST);
+        _expect(
+            abi.encodeWithSelector(IInstitutionRegistry.LegalIdInUse.selector, a.legalHash, EAST)
+        );
+        institutions.admit("stranger", 1);
     }
 
     // ── the way to active ──
@@ -551,6 +576,9 @@ contract InstitutionRegistryTest is Base {
         institutions.addPractitioner(NORTH, EAST, 1, START + DAY);
         _expect(_exists(EAST));
         _apply();
+        _expect(_exists(SOUTH));
+        vm.prank(north.addr);
+        institutions.addPractitioner(NORTH, SOUTH, 1, START + DAY);
     }
 
     function test_StaffIsKeptByRelayToo() public {
@@ -590,5 +618,45 @@ contract InstitutionRegistryTest is Base {
         );
         institutions.leaveNetworkBySig(NORTH, auth);
         assertEq(_status(NORTH), 7);
+    }
+
+    // ── for panels ──
+
+    function test_StandingIsStatusAndGroup() public {
+        (IInstitutionRegistry.Status status, uint32 group) = institutions.standing(SOUTH);
+        assertEq(uint8(status), uint8(IInstitutionRegistry.Status.Active));
+        assertEq(group, 2);
+        (status, group) = institutions.standing(bytes16(keccak256("nobody")));
+        assertEq(uint8(status), 0);
+        assertEq(group, 0);
+    }
+
+    function test_SponsorsOfTheLastApplication() public {
+        bytes16 id = bytes16(keccak256("applicant"));
+        address account = makeAddr("applicant");
+        vm.prank(account);
+        institutions.submitApplication(_application(id, Codes.PROVIDER, 9, account));
+        (bytes16 first, bytes16 second) = institutions.sponsorsOf(id);
+        assertEq(first, 0);
+        assertEq(second, 0);
+        vm.prank(south.addr);
+        institutions.sponsor(id, SOUTH);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, SOUTH);
+        assertEq(second, 0);
+        vm.prank(north.addr);
+        institutions.sponsor(id, NORTH);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, SOUTH);
+        assertEq(second, NORTH);
+        vm.warp(_now() + 90 * DAY);
+        institutions.lapseApplication(id);
+        IInstitutionRegistry.Application memory again = _application(id, Codes.PROVIDER, 9, account);
+        again.salt = keccak256("again");
+        vm.prank(account);
+        institutions.submitApplication(again);
+        (first, second) = institutions.sponsorsOf(id);
+        assertEq(first, 0, "nobody vouched for this one");
+        assertEq(second, 0);
     }
 }

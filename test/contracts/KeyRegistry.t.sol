@@ -312,6 +312,90 @@ contract KeyRegistryTest is Base {
         assertFalse(keys.validAt(_sealId(), START));
     }
 
+    // ── rotateKey ──
+
+    /// @dev The second account's consent to follow the north's first one.
+    function _rotate(uint64 from, uint64 oldUntil) private {
+        bytes memory proof = _binding(NORTH, _second, from, from + YEAR);
+        vm.prank(north.addr);
+        keys.rotateKey(
+            _keyId(north.addr), abi.encodePacked(_second.addr), from, from + YEAR, oldUntil, proof
+        );
+    }
+
+    function test_ARotationAddsAndRetiresInOneAct() public {
+        vm.expectEmit(address(keys));
+        emit IKeyRegistry.KeyAdded(
+            _keyId(_second.addr),
+            NORTH,
+            1,
+            START + DAY,
+            START + DAY + YEAR,
+            abi.encodePacked(_second.addr),
+            _binding(NORTH, _second, START + DAY, START + DAY + YEAR)
+        );
+        vm.expectEmit(address(keys));
+        emit IKeyRegistry.KeyRetired(_keyId(north.addr), START + 2 * DAY);
+        _rotate(START + DAY, START + 2 * DAY);
+        assertEq(keys.subjectOf(north.addr), NORTH);
+        assertEq(keys.subjectOf(_second.addr), 0);
+        vm.warp(START + DAY);
+        assertEq(keys.subjectOf(north.addr), NORTH, "both for a while");
+        assertEq(keys.subjectOf(_second.addr), NORTH);
+        vm.warp(START + 2 * DAY);
+        assertEq(keys.subjectOf(north.addr), 0);
+        bytes32[] memory held = keys.keysOf(NORTH, 1);
+        assertEq(held.length, 2);
+        assertEq(held[1], _keyId(_second.addr));
+    }
+
+    function test_ARotationOverlapsAtMostThirtyDays() public {
+        uint64 max = START + 30 * DAY;
+        _expect(_outOfBounds(max + 1, START, max));
+        _rotate(START, max + 1);
+        _expect(_backdated(START - 1));
+        _rotate(START, START - 1);
+        _rotate(START, max);
+    }
+
+    function test_ARotationLeavesNoGapForAnInstitution() public {
+        _expect(_last(NORTH));
+        _rotate(START + 2 * DAY, START + DAY);
+        _rotate(START + 2 * DAY, START + 2 * DAY);
+    }
+
+    function test_ARotationIsTheKeepersOfALiveKey() public {
+        vm.startPrank(south.addr);
+        _expect(_notParty(NORTH, south.addr));
+        keys.rotateKey(_keyId(north.addr), SEAL_KEY, START, START + YEAR, START, "");
+        _expect(_unknown(_sealId()));
+        keys.rotateKey(_sealId(), SEAL_KEY, START, START + YEAR, START, "");
+        vm.stopPrank();
+        _addSeal();
+        bytes memory next = abi.encodePacked(keccak256("next seal"));
+        vm.startPrank(north.addr);
+        keys.revokeKey(_sealId(), START);
+        _expect(abi.encodeWithSelector(IKeyRegistry.AlreadyRevoked.selector, _sealId(), START));
+        keys.rotateKey(_sealId(), next, START, START + YEAR, START, "");
+    }
+
+    function test_ARotationIsRelayedToo() public {
+        _addSeal();
+        bytes memory next = abi.encodePacked(keccak256("next seal"));
+        IModule.Auth memory auth = _relay(
+            "RotateKey(bytes32 keyId,bytes publicKey,uint64 validFrom,uint64 validUntil,uint64 oldUntil,bytes proof,uint256 nonce,uint64 deadline)",
+            abi.encode(
+                _sealId(), keccak256(next), START, START + YEAR, START + DAY, keccak256("proof")
+            )
+        );
+        _expect(abi.encodeWithSelector(IErrors.BadSignature.selector, north.addr));
+        keys.rotateKeyBySig(_sealId(), next, START, START + YEAR, START + 2 * DAY, "proof", auth);
+        vm.prank(relayer);
+        keys.rotateKeyBySig(_sealId(), next, START, START + YEAR, START + DAY, "proof", auth);
+        assertEq(keys.key(_sealId()).until, START + DAY);
+        assertEq(keys.keysOf(NORTH, Codes.SEAL).length, 2);
+    }
+
     // ── recovery ──
 
     function _guards() private view returns (bytes16[] memory list) {
@@ -443,10 +527,40 @@ contract KeyRegistryTest is Base {
         keys.setGuardians(NORTH, list, 1);
     }
 
+    /// @dev New guardians need 7 days; until then the ones before decide, also about a recovery
+    /// that ends later.
+    function test_EarlierGuardiansDecideUntilTheNewOnesAreInForce() public {
+        assertEq(keys.guardiansInForce(NORTH).threshold, 0);
+        _setGuardians();
+        assertEq(keys.guardiansInForce(NORTH).threshold, 0, "not yet");
+        vm.warp(START + 7 * DAY);
+        assertEq(keys.guardiansInForce(NORTH).threshold, 2);
+
+        bytes16[] memory list = new bytes16[](1);
+        list[0] = INSPECTORATE;
+        vm.prank(north.addr);
+        keys.setGuardians(NORTH, list, 1);
+        list[0] = SOUTH;
+        vm.prank(north.addr);
+        keys.setGuardians(NORTH, list, 1);
+        assertEq(keys.guardians(NORTH).threshold, 1, "named last");
+        assertEq(keys.guardiansInForce(NORTH).threshold, 2, "still the first");
+
+        vm.warp(START + 8 * DAY);
+        _start();
+        vm.warp(START + 20 * DAY);
+        assertEq(keys.guardiansInForce(NORTH).threshold, 1);
+        _expect(abi.encodeWithSelector(IKeyRegistry.NotEnough.selector, 1, 2));
+        keys.finishRecovery(NORTH);
+        _approve();
+        keys.finishRecovery(NORTH);
+        assertEq(keys.subjectOf(_second.addr), NORTH);
+    }
+
     function test_RecoveryIsRelayedToo() public {
         bytes16[] memory list = _guards();
         IModule.Auth memory auth = _relay(
-            "SetGuardians(bytes16 subject,bytes16[] guardians,uint8 threshold,uint256 nonce,uint64 deadline)",
+            "SetGuardians(bytes16 subject,bytes16[] list,uint8 threshold,uint256 nonce,uint64 deadline)",
             abi.encode(
                 NORTH,
                 // EIP-712: each element takes a whole word.

@@ -229,4 +229,78 @@ contract SanctionsTest is AccessBase {
             vm.warp(_now() + uint256(severities[i]) * HOUR);
         }
     }
+
+    // ── interim ──
+
+    bytes32 private constant CASE = keccak256("case under judgement");
+
+    function _interimId() private pure returns (bytes32) {
+        return keccak256(abi.encode(CASE, SOUTH, true));
+    }
+
+    function _interim(uint8 level, uint64 until) private {
+        _take(Roles.PANEL_ROLE);
+        sanctions.interim(CASE, SOUTH, level, until);
+    }
+
+    function test_InterimIsInForceAtOnce() public {
+        _take(Roles.PANEL_ROLE);
+        vm.expectEmit(address(sanctions));
+        emit ISanctions.SanctionImposed(
+            _interimId(), SOUTH, 3, _now(), _now() + 14 * DAY, CASE, true
+        );
+        sanctions.interim(CASE, SOUTH, 3, _now() + 14 * DAY);
+        assertFalse(sanctions.mayRequest(SOUTH));
+        vm.warp(_now() + 14 * DAY);
+        assertTrue(sanctions.mayRequest(SOUTH));
+        sanctions.endInterim(CASE, SOUTH);
+        assertEq(uint8(sanctions.sanction(_interimId()).status), uint8(ISanctions.Status.Served));
+    }
+
+    function test_InterimSuspends() public {
+        _interim(4, _now() + DAY);
+        assertFalse(institutions.isActive(SOUTH));
+        vm.warp(_now() + DAY);
+        assertTrue(institutions.isActive(SOUTH));
+    }
+
+    function test_InterimCountsForNoLadder() public {
+        _interim(2, _now() + DAY);
+        _is(_impose(1), SanctionRules.WARN, 30);
+    }
+
+    function test_InterimRefusals() public {
+        _expect(_unauthorized(stranger));
+        vm.prank(stranger);
+        sanctions.interim(CASE, SOUTH, 2, _now() + DAY);
+        _take(Roles.PANEL_ROLE);
+        uint64 max = _now() + 14 * DAY;
+        _expect(_outOfBounds(1, 2, 4));
+        sanctions.interim(CASE, SOUTH, 1, max);
+        _expect(_outOfBounds(5, 2, 4));
+        sanctions.interim(CASE, SOUTH, 5, max);
+        _expect(_outOfBounds(_now(), _now() + 1, max));
+        sanctions.interim(CASE, SOUTH, 2, _now());
+        _expect(_outOfBounds(max + 1, _now() + 1, max));
+        sanctions.interim(CASE, SOUTH, 2, max + 1);
+        sanctions.interim(CASE, SOUTH, 2, max);
+        _expect(_exists(_interimId()));
+        sanctions.interim(CASE, SOUTH, 3, max);
+    }
+
+    function test_EndInterimEndsItNow() public {
+        _interim(4, _now() + DAY);
+        vm.expectEmit(address(sanctions));
+        emit ISanctions.SanctionLifted(_interimId(), CASE);
+        sanctions.endInterim(CASE, SOUTH);
+        assertTrue(institutions.isActive(SOUTH));
+        assertEq(sanctions.sanctions(SOUTH).length, 0);
+        vm.recordLogs();
+        sanctions.endInterim(CASE, SOUTH);
+        sanctions.endInterim(keccak256("no interim"), SOUTH);
+        assertEq(vm.getRecordedLogs().length, 0, "nothing more to end");
+        _expect(_unauthorized(stranger));
+        vm.prank(stranger);
+        sanctions.endInterim(CASE, SOUTH);
+    }
 }
