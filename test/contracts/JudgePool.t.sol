@@ -367,4 +367,37 @@ contract JudgePoolTest is PanelBase {
         judgePool.draw([NORTH, SOUTH], none, ten, 5);
         assertEq(judgePool.draw([NORTH, SOUTH], none, none, 9).length, 0, "nobody there");
     }
+
+    // ── gas ──
+
+    /// @dev 59 seats whose credential has ended, then the five that are drawn: the dearest walk of 64
+    /// steps, with everything read for the first time.
+    function test_DrawOf64StepsStaysWithinItsGas() public {
+        _judges(70);
+        for (uint256 i = 0; i < 59; ++i) {
+            vm.prank(peers[i].account.addr);
+            institutions.endPractitioner(peers[i].cred);
+        }
+        bytes32 caseId = _filed(_offered());
+        _pastDeadline(caseId);
+        supervision.advance(caseId);
+        _pastDeadline(caseId);
+        address[6] memory all = [
+            address(supervision),
+            address(arbitration),
+            address(judgePool),
+            address(institutions),
+            address(sanctions),
+            address(directory)
+        ];
+        for (uint256 i = 0; i < all.length; ++i) {
+            vm.cool(all[i]);
+        }
+        uint256 before = gasleft();
+        supervision.advance(caseId);
+        uint256 used = before - gasleft();
+        emit log_named_uint("gas of a draw of 64 steps", used);
+        assertEq(_panel(caseId).size, 5);
+        assertLt(used, 1_000_000 - 21_000 - 1000, "G4, with the transaction's own cost");
+    }
 }
