@@ -174,12 +174,7 @@ impl Net {
     /// Seals the chain in a folder and says what building and sealing cost.
     fn seal(&self, folder: &Path, blocks: usize, count: usize) -> Vec<RecoveredBlock> {
         let mut chain = self.open(Storage::Dir(folder.to_owned()));
-        let settings = SealerSettings {
-            signer: address(&self.signer),
-            gas_limit_target: GAS_LIMIT,
-            vanity: [0; 32],
-            proposals: BTreeMap::new(),
-        };
+        let settings = SealerSettings::new(address(&self.signer), GAS_LIMIT);
         let (mut push, mut close, mut seal) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         let mut sealed = Vec::new();
         for number in 0..blocks {

@@ -41,6 +41,7 @@ use crate::{
     validate::validate_body,
 };
 
+pub use self::start::OpenOptions;
 use self::{
     flusher::Flusher,
     tree::{TreeAncestry, TreeBlock},

@@ -189,7 +189,7 @@ mod tests {
         assert!(seen.iter().all(|address| address.as_slice().starts_with(b"MSNET\0\0\0\0\0\0\0")));
         seen.sort_unstable();
         seen.dedup();
-        assert_eq!(seen.len(), 22);
+        assert_eq!(seen.len(), 23);
         let genesis = Deployed::in_genesis(1337);
         assert_eq!(genesis.address("RecordRegistry"), Some(RECORD_REGISTRY));
         assert_eq!(genesis.name(COUNCIL), Some("Council"));

@@ -270,6 +270,7 @@ contract ComputeJobs is Module, IComputeJobs {
         } else {
             j.state = State.Released;
             j.settleBy = _packed(_now() + _days(Periods.RESULT_DAYS));
+            _mark(jobId, j, counted);
             emit JobReleased(jobId, counted, j.settleBy);
         }
     }
@@ -554,9 +555,10 @@ contract ComputeJobs is Module, IComputeJobs {
         }
     }
 
-    /// @dev Marks the sites that count and says how many; if too few, `code` says why.
+    /// @dev The sites that count, a bit each, and how many; if too few, `code` says why.
     function _count(bytes32 jobId, Stored storage j)
         private
+        view
         returns (uint16 counted, uint8 count, uint8 code)
     {
         code = WITHHELD_COHORT;
@@ -567,10 +569,16 @@ contract ComputeJobs is Module, IComputeJobs {
                 code = WITHHELD_ALGORITHM;
                 continue;
             }
-            s.state = SiteState.Counted;
             // At most 16 sites: bit 15 is the highest.
             counted |= uint16(1) << i;
             ++count;
+        }
+    }
+
+    /// @dev Marks the sites that count.
+    function _mark(bytes32 jobId, Stored storage j, uint16 counted) private {
+        for (uint8 i = 0; i < j.sites; ++i) {
+            if (counted >> i & 1 == 1) _sites[siteId(jobId, i)].state = SiteState.Counted;
         }
     }
 

@@ -19,9 +19,9 @@ import {Base} from "./Base.t.sol";
 abstract contract AccessBase is Base {
     uint64 internal constant HOUR = DAY / 24;
     bytes16 internal constant DATASET = bytes16(keccak256("dataset"));
-    bytes32 internal constant SCOPE = keccak256("scope");
-    bytes32 internal constant TERMS = keccak256("terms");
-    bytes32 internal constant REASON = keccak256("reason");
+    bytes32 internal constant SCOPE = keccak256("test/scope");
+    bytes32 internal constant TERMS = keccak256("test/terms");
+    bytes32 internal constant REASON = keccak256("test/reason");
     uint24 internal constant WITHIN = 24 * 3600;
 
     IAccessRegistry internal access;
@@ -130,7 +130,7 @@ abstract contract AccessBase is Base {
     /// @dev A delivery whose key never came: fault 2 of the north.
     function _keyOverdue() internal returns (bytes32 deliveryId) {
         deliveryId = _received();
-        vm.warp(ledger.delivery(deliveryId).keyBy + 1);
+        _warp(ledger.delivery(deliveryId).keyBy + 1);
         ledger.expire(deliveryId);
     }
 
@@ -142,7 +142,7 @@ abstract contract AccessBase is Base {
             respondent: NORTH,
             kind: 1,
             subject: subject,
-            evidenceHash: keccak256("evidence"),
+            evidenceHash: keccak256("test/evidence"),
             happenedAt: _now(),
             salt: keccak256(abi.encode("complaint", ++_salt))
         });

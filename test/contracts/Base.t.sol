@@ -43,7 +43,7 @@ abstract contract Base is Test, Deployment {
     IDatasetCatalog internal catalog;
 
     function setUp() public virtual {
-        vm.warp(START);
+        _warp(START);
         north = vm.createWallet("north");
         south = vm.createWallet("south");
         inspectorate = vm.createWallet("inspectorate");
@@ -100,7 +100,7 @@ abstract contract Base is Test, Deployment {
         institutions.sponsor(id, SOUTH);
         vm.prank(admin);
         institutions.admit(id, TIER);
-        vm.warp(institutions.institution(id).probationEnds);
+        _warp(institutions.institution(id).probationEnds);
         institutions.activate(id);
     }
 
@@ -204,6 +204,11 @@ abstract contract Base is Test, Deployment {
     }
 
     // ── time and reverts ──
+
+    /// @dev Lets time pass.
+    function _warp(uint256 to) internal virtual {
+        vm.warp(to);
+    }
 
     function _now() internal view returns (uint64) {
         return uint64(vm.getBlockTimestamp());

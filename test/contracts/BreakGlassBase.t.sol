@@ -12,8 +12,8 @@ import {AccessBase} from "./AccessBase.t.sol";
 abstract contract BreakGlassBase is AccessBase {
     string internal constant BREAK_GLASS_TYPE =
         "BreakGlass(bytes16 requester,bytes16 owner,bytes16 credential,uint64 openedAt,bytes32 subjectCommit,bytes32 reasonHash,bytes32 salt)";
-    bytes32 internal constant REPORT_HASH = keccak256("report");
-    bytes32 internal constant REVIEW_HASH = keccak256("review");
+    bytes32 internal constant REPORT_HASH = keccak256("test/report");
+    bytes32 internal constant REVIEW_HASH = keccak256("test/review");
 
     ICareRegistry internal care;
     bytes16 internal medicId;
@@ -36,7 +36,7 @@ abstract contract BreakGlassBase is AccessBase {
             owner: NORTH,
             credential: medicId,
             openedAt: _now() - _now() % HOUR,
-            subjectCommit: keccak256("patient"),
+            subjectCommit: keccak256("test/patient"),
             reasonHash: REASON,
             salt: keccak256(abi.encode("break-glass", ++_salt))
         });

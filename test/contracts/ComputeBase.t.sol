@@ -12,8 +12,8 @@ import {AccessBase} from "./AccessBase.t.sol";
 /// @title The south orders what the inspectorate merges over datasets of the north.
 abstract contract ComputeBase is AccessBase {
     bytes32 internal constant COUNT = keccak256("msnet/builtin/count/1");
-    bytes32 internal constant POLICY = keccak256("policy");
-    bytes32 internal constant SEED = keccak256("seed");
+    bytes32 internal constant POLICY = keccak256("test/policy");
+    bytes32 internal constant SEED = keccak256("test/seed");
     uint64 internal constant PRICE = 3_000_000;
     uint32 internal constant EPS = 500;
 
@@ -66,7 +66,7 @@ abstract contract ComputeBase is AccessBase {
             customer: SOUTH,
             service: INSPECTORATE,
             algId: COUNT,
-            paramsHash: keccak256("params"),
+            paramsHash: keccak256("test/params"),
             sitesHash: keccak256(abi.encode(datasets)),
             purpose: 5,
             duo: Codes.DUO_HMB | Codes.DUO_IRB,
@@ -125,9 +125,9 @@ abstract contract ComputeBase is AccessBase {
         jobs.commit(
             jobId,
             site,
-            keccak256("input"),
-            keccak256("result"),
-            keccak256("receipt"),
+            keccak256("test/input"),
+            keccak256("test/result"),
+            keccak256("test/receipt"),
             400,
             cohortOk
         );

@@ -726,7 +726,13 @@ contract ComputeJobsTest is ComputeBase {
         bytes32 jobId = _running(3);
         vm.expectEmit(address(jobs));
         emit IComputeJobs.JobCommitted(
-            jobId, 0, keccak256("input"), keccak256("result"), keccak256("receipt"), 400, true
+            jobId,
+            0,
+            keccak256("test/input"),
+            keccak256("test/result"),
+            keccak256("test/receipt"),
+            400,
+            true
         );
         _commitSite(jobId, 0, true);
         _budgetIs(pool[0], 400, 0);
@@ -734,9 +740,9 @@ contract ComputeJobsTest is ComputeBase {
         assertEq(uint8(s.state), uint8(IComputeJobs.SiteState.Committed));
         assertEq(s.epsSpent, 400);
         assertTrue(s.cohortOk);
-        assertEq(s.inputRoot, keccak256("input"));
-        assertEq(s.resultHash, keccak256("result"));
-        assertEq(s.receiptHash, keccak256("receipt"));
+        assertEq(s.inputRoot, keccak256("test/input"));
+        assertEq(s.resultHash, keccak256("test/result"));
+        assertEq(s.receiptHash, keccak256("test/receipt"));
         _jobIs(jobId, RUNNING);
         _commitSite(jobId, 1, false);
         assertFalse(jobs.siteOf(jobId, 1).cohortOk);
@@ -978,6 +984,7 @@ contract ComputeJobsTest is ComputeBase {
         emit IComputeJobs.JobWithheld(jobId, 2);
         jobs.release(jobId);
         _jobIs(jobId, WITHHELD);
+        _siteIs(jobId, 0, IComputeJobs.SiteState.Committed);
         assertEq(incentives.creditsOf(SOUTH).balance, balance);
         _budgetIs(pool[0], 400, 0);
     }

@@ -228,15 +228,12 @@ contract CouncilTest is AccessBase {
             _isGrave(address(directory), abi.encodeCall(IDirectory.set, (Codes.LENS, admin))), "set"
         );
         assertTrue(
-            _isGrave(
-                address(institutions), abi.encodeCall(IInstitutionRegistry.expel, (SOUTH, 1))
-            ),
+            _isGrave(address(institutions), abi.encodeCall(IInstitutionRegistry.expel, (SOUTH, 1))),
             "expel"
         );
         assertTrue(
             _isGrave(
-                address(institutions),
-                abi.encodeWithSignature("multicall(bytes[])", new bytes[](0))
+                address(institutions), abi.encodeWithSignature("multicall(bytes[])", new bytes[](0))
             ),
             "what a multicall holds is not looked at"
         );
@@ -420,9 +417,7 @@ contract CouncilTest is AccessBase {
             abi.encode(uint256(electorate))
         );
         vm.mockCall(
-            address(institutions),
-            abi.encodePacked(institutions.mayAct.selector),
-            abi.encode(true)
+            address(institutions), abi.encodePacked(institutions.mayAct.selector), abi.encode(true)
         );
         vm.mockCall(
             address(institutions),

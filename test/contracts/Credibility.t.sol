@@ -282,9 +282,7 @@ contract CredibilityTest is AccessBase {
         vm.mockCall(
             address(hubs),
             abi.encodeCall(hubs.hub, (hub)),
-            abi.encode(
-                IDataHubRegistry.Hub(sponsor, IDataHubRegistry.HubStatus.Open, _now(), 0, 0)
-            )
+            abi.encode(IDataHubRegistry.Hub(sponsor, IDataHubRegistry.HubStatus.Open, _now(), 0, 0))
         );
     }
 

@@ -244,11 +244,7 @@ contract GasTest is ComputeBase {
         return _pathAt(keccak256("leaf"), 7, depth);
     }
 
-    function _pathOf(bytes32 leaf, uint256 depth)
-        private
-        pure
-        returns (bytes32, bytes32[] memory)
-    {
+    function _pathOf(bytes32 leaf, uint256 depth) private pure returns (bytes32, bytes32[] memory) {
         return _pathAt(leaf, 0, depth);
     }
 

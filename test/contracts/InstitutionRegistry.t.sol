@@ -651,8 +651,7 @@ contract InstitutionRegistryTest is Base {
         assertEq(second, NORTH);
         vm.warp(_now() + 90 * DAY);
         institutions.lapseApplication(id);
-        IInstitutionRegistry.Application memory again =
-            _application(id, Codes.PROVIDER, 9, account);
+        IInstitutionRegistry.Application memory again = _application(id, Codes.PROVIDER, 9, account);
         again.salt = keccak256("again");
         vm.prank(account);
         institutions.submitApplication(again);

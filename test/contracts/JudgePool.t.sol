@@ -309,9 +309,7 @@ contract JudgePoolTest is PanelBase {
         vm.prank(peers[1].account.addr);
         institutions.endPractitioner(peers[1].cred);
         vm.mockCall(
-            address(sanctions),
-            abi.encodeCall(sanctions.mayServe, (_inst(2))),
-            abi.encode(false)
+            address(sanctions), abi.encodeCall(sanctions.mayServe, (_inst(2))), abi.encode(false)
         );
         bytes16[] memory moved = new bytes16[](8);
         for (uint256 i = 0; i < 8; ++i) {

@@ -74,9 +74,7 @@ contract LensTest is PanelBase {
         bytes32 grantId = _granted();
         _offer(grantId, 1, keccak256("offer"));
         ILens.GrantPage memory page = lens.grantPage(grantId);
-        assertEq(
-            keccak256(abi.encode(page.grant)), keccak256(abi.encode(access.grant(grantId)))
-        );
+        assertEq(keccak256(abi.encode(page.grant)), keccak256(abi.encode(access.grant(grantId))));
         assertTrue(page.live);
         assertEq(
             keccak256(abi.encode(page.dataset)), keccak256(abi.encode(catalog.dataset(DATASET)))
@@ -105,8 +103,7 @@ contract LensTest is PanelBase {
         bytes32 deliveryId = _received();
         ILens.DeliveryPage memory page = lens.deliveryPage(deliveryId);
         assertEq(
-            keccak256(abi.encode(page.delivery)),
-            keccak256(abi.encode(ledger.delivery(deliveryId)))
+            keccak256(abi.encode(page.delivery)), keccak256(abi.encode(ledger.delivery(deliveryId)))
         );
         assertEq(page.grant.requester, SOUTH);
         assertTrue(page.live);
@@ -132,8 +129,7 @@ contract LensTest is PanelBase {
 
         ILens.CasePage memory page = lens.casePage(caseId);
         assertEq(
-            keccak256(abi.encode(page.complaint)),
-            keccak256(abi.encode(supervision.caseOf(caseId)))
+            keccak256(abi.encode(page.complaint)), keccak256(abi.encode(supervision.caseOf(caseId)))
         );
         assertEq(page.first.size, 5);
         assertEq(page.second.size, 7);

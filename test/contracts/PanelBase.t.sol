@@ -14,8 +14,8 @@ import {Roles} from "../../contracts/libraries/Roles.sol";
 import {AccessBase} from "./AccessBase.t.sol";
 
 /// @title Institutions that offer to judge, and cases that come before them.
-/// @notice Judge i is an active institution of group 100 + i whose credential i sits in the pool; the
-/// pool's order is theirs. The south complains about the north.
+/// @notice Judge i is an active institution of group 100 + i whose credential i sits in the pool;
+/// the pool's order is theirs. The south complains about the north.
 abstract contract PanelBase is AccessBase {
     /// @dev One judge: an institution and its panelist.
     struct Peer {
@@ -49,7 +49,7 @@ abstract contract PanelBase is AccessBase {
         for (uint256 i = first; i < first + count; ++i) {
             _admitted(i, uint32(100 + i));
         }
-        vm.warp(_now() + 90 * DAY);
+        _warp(_now() + 90 * DAY);
         for (uint256 i = first; i < first + count; ++i) {
             institutions.activate(peers[i].inst);
             _sits(i);
@@ -67,9 +67,7 @@ abstract contract PanelBase is AccessBase {
         p.cred = bytes16(keccak256(abi.encode("panelist", i)));
         p.panelist = vm.createWallet(string.concat("panelist ", vm.toString(i)));
         vm.prank(p.account.addr);
-        institutions.submitApplication(
-            _application(p.inst, Codes.PROVIDER, group, p.account.addr)
-        );
+        institutions.submitApplication(_application(p.inst, Codes.PROVIDER, group, p.account.addr));
         _vouch(p.inst, INSPECTORATE, inspectorate.addr);
         _vouch(p.inst, SOUTH, south.addr);
         vm.prank(admin);
@@ -114,9 +112,8 @@ abstract contract PanelBase is AccessBase {
         bytes32 typeHash = keccak256(
             "HubOpening(bytes16 hub,bytes16 sponsor,address account,bytes32 policyCommit,bytes32 salt)"
         );
-        bytes memory proof = _signStruct(
-            wallet, address(hubs), "DataHubRegistry", abi.encode(typeHash, opening)
-        );
+        bytes memory proof =
+            _signStruct(wallet, address(hubs), "DataHubRegistry", abi.encode(typeHash, opening));
         vm.prank(account);
         hubs.openHub(opening, proof);
     }
@@ -161,18 +158,16 @@ abstract contract PanelBase is AccessBase {
     }
 
     function _pastDeadline(bytes32 caseId) internal {
-        vm.warp(supervision.caseOf(caseId).deadline + 1);
+        _warp(supervision.caseOf(caseId).deadline + 1);
     }
 
     // ── votes ──
 
-    function _commitment(
-        bytes32 caseId,
-        uint8 round,
-        bytes16 cred,
-        uint8 verdict,
-        uint8 severity
-    ) internal pure returns (bytes32) {
+    function _commitment(bytes32 caseId, uint8 round, bytes16 cred, uint8 verdict, uint8 severity)
+        internal
+        pure
+        returns (bytes32)
+    {
         return keccak256(abi.encode(caseId, round, cred, verdict, severity, VOTE_SALT));
     }
 
@@ -193,15 +188,15 @@ abstract contract PanelBase is AccessBase {
     }
 
     function _toCommit(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).recuseBy + 1);
+        _warp(_panel(caseId).recuseBy + 1);
     }
 
     function _toReveal(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).commitBy + 1);
+        _warp(_panel(caseId).commitBy + 1);
     }
 
     function _toTally(bytes32 caseId) internal {
-        vm.warp(_panel(caseId).revealBy + 1);
+        _warp(_panel(caseId).revealBy + 1);
     }
 
     /// @dev Member i votes verdicts[i] with severity severities[i] (0: stays silent); no tally.

@@ -495,9 +495,7 @@ contract SupervisionPanelTest is PanelBase {
 
     function test_FaultOfTheRequesterIsTheRequesters() public {
         bytes32 subject = keccak256("emergency");
-        _known(
-            Codes.CARE_REGISTRY, subject, Codes.BREAK_GLASS_OVERDUE, Codes.SIDE_REQUESTER
-        );
+        _known(Codes.CARE_REGISTRY, subject, Codes.BREAK_GLASS_OVERDUE, Codes.SIDE_REQUESTER);
         ISupervision.Complaint memory c = _complaint(subject);
         (c.kind, c.complainant, c.respondent) = (8, NORTH, SOUTH);
         vm.prank(north.addr);

@@ -467,7 +467,8 @@ impl Node {
             Some((hash, due)) if hash == parent.hash() => due,
             _ => {
                 let snapshot = reader.snapshot(parent.hash())?;
-                let due = earliest_seal_ms(reader.spec(), parent, &snapshot, self.signer, now_ms);
+                let due =
+                    earliest_seal_ms(reader.spec(), parent, &snapshot, &self.settings(), now_ms);
                 self.slot = Some((parent.hash(), due));
                 due
             }
@@ -509,17 +510,17 @@ impl Node {
         Ok(())
     }
 
+    fn settings(&self) -> SealerSettings {
+        let proposals = self.proposals.clone();
+        SealerSettings { proposals, ..SealerSettings::new(self.signer, 30_000_000) }
+    }
+
     /// An open block with up to two transfers.
     fn build(&self, now_ms: u64, around: &mut Around<'_>) -> Result<BuiltBlock, ChainError> {
         let reader = self.chain().reader();
         let head = reader.head();
         let parent = head.block.sealed_header();
-        let settings = SealerSettings {
-            signer: self.signer,
-            gas_limit_target: 30_000_000,
-            vanity: [0; 32],
-            proposals: self.proposals.clone(),
-        };
+        let settings = self.settings();
         let snapshot = reader.snapshot(parent.hash())?;
         let header = prepare_header(reader.spec(), parent, &snapshot, &settings, now_ms / 1_000)?;
         let mut open = self.chain().open_block(header, self.signer)?;

@@ -14,6 +14,7 @@ use crate::{
     error::NodeError,
     keystore::{self, Keystore},
     network, prompt,
+    storage_args::StorageArgs,
     txpool_args::TxPoolArgs,
 };
 
@@ -75,6 +76,9 @@ pub struct NodeArgs {
     /// What waits for a block.
     #[command(flatten)]
     pub txpool: TxPoolArgs,
+    /// Memory and the past.
+    #[command(flatten)]
+    pub storage: StorageArgs,
 }
 
 /// `--miner.*`
@@ -103,6 +107,9 @@ pub struct MinerArgs {
     /// Who comes first: senders in turn (fair) or the best tip (price) [default: fair where gas is free]
     #[arg(id = "miner_order", long = "miner.order", env = "MSNET_MINER_ORDER", value_name = "ORDER", value_parser = order)]
     pub order: Option<Order>,
+    /// Milliseconds left to each signer whose turn comes before this one's [default: 500]
+    #[arg(id = "miner_slot", long = "miner.slot", env = "MSNET_MINER_SLOT", value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub slot_ms: Option<u64>,
 }
 
 /// First 32 bytes of extra-data.
@@ -159,9 +166,11 @@ impl NodeArgs {
                 gas_price: self.miner.gas_price,
                 extra_data: self.miner.extra_data,
                 order: self.miner.order,
+                slot_ms: self.miner.slot_ms,
             },
             reexecutes: self.debug_reexecute,
             txpool: self.txpool.clone(),
+            storage: self.storage.clone(),
             ..NodeConfig::new(genesis)
         })
     }

@@ -8,7 +8,10 @@ use chain::pool::Order;
 use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
-use crate::{disk_watch::MIN_FREE_DISK_MIB, error::NodeError, txpool_args::TxPoolArgs};
+use crate::{
+    disk_watch::MIN_FREE_DISK_MIB, error::NodeError, storage_args::StorageArgs,
+    txpool_args::TxPoolArgs,
+};
 
 /// What a node is started with.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub struct NodeConfig {
     pub reexecutes: bool,
     /// What waits for a block, and for how long.
     pub txpool: TxPoolArgs,
+    /// Memory for what lies on disk, and how much of the past stays there.
+    pub storage: StorageArgs,
     /// What the folder lies on.
     pub disk: Arc<dyn Disk>,
     /// Free space below which the node is read-only, MiB.
@@ -46,6 +51,7 @@ impl NodeConfig {
             miner: MinerConfig::default(),
             reexecutes: false,
             txpool: TxPoolArgs::default(),
+            storage: StorageArgs::default(),
             disk: Arc::new(OsDisk),
             min_free_disk_mib: MIN_FREE_DISK_MIB,
         }
@@ -63,6 +69,8 @@ pub struct MinerConfig {
     pub gas_price: Option<u128>,
     /// Who comes first in own blocks; the network's default if absent.
     pub order: Option<Order>,
+    /// Time left to each signer before this one, ms; [`SLOT_MS`](chain::clique::prepare::SLOT_MS) if absent.
+    pub slot_ms: Option<u64>,
 }
 
 impl MinerConfig {

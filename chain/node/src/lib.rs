@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`config`] and [`args`] say what to run; [`service`] starts and stops it;
 //! [`handle`] and [`events`] are its doors; [`sealer`] decides when to seal and what goes in;
-//! [`txpool_args`] are the pool's settings, [`permissions`] says who may use this node;
+//! [`storage_args`] say how much is kept, [`txpool_args`] are the pool's settings, [`permissions`] says who may use this node;
 //! [`recover`] finds out who signed a transaction; [`disk_watch`] makes the node read-only while its disk is nearly
 //! full; [`dev_accounts`] are the ten public keys of a development chain; [`error`] says what went wrong; [`blocktest`]
 //! judges the ledger by public test chains.
@@ -39,6 +39,7 @@ pub mod sealer;
 pub mod service;
 pub mod settings;
 pub mod signer;
+pub mod storage_args;
 pub mod txpool_args;
 mod txpool_journal;
 mod txpool_upkeep;

@@ -13,7 +13,7 @@ use std::{
 use alloy_primitives::{Address, B256};
 use chain::{
     blockchain::{Blockchain, HeadChange},
-    clique::prepare::{SLOT_MS, SealerSettings, earliest_seal_ms, prepare_header, rank},
+    clique::prepare::{SealerSettings, earliest_seal_ms, prepare_header, rank},
     error::ChainError,
     executor::{ExecError, build::OpenBlock},
     pool::{PoolTransaction, Walk},
@@ -36,6 +36,9 @@ const FAILURE_PAUSE_MS: u64 = 1_000;
 /// Rest after a try that found nothing it could put into a block (a fee cap below the base fee, as
 /// a rule).
 const IDLE_PAUSE_MS: u64 = 200;
+/// Transactions whose changes go to the state trie together: what is hashed before the block closes need not be then, and
+/// smaller parts would hash the upper nodes once more each.
+const PART_TRANSACTIONS: usize = 2_048;
 /// Gas of the cheapest transaction: with less left no block is worth filling further.
 const LEAST_GAS: u64 = 21_000;
 
@@ -67,6 +70,8 @@ pub(crate) struct Slot {
 struct Building {
     open: OpenBlock,
     walk: Walk,
+    /// Transactions whose changes the trie knows.
+    parted: usize,
     /// Until then it may wait for transactions that are there already.
     full_until_ms: u64,
 }
@@ -120,10 +125,11 @@ impl Sealer {
         let ready_ms = *self.ready_ms.get_or_insert(now_ms);
         let (signer, snapshot) = (self.settings.signer, shared.reader.snapshot(self.parent)?);
         let Some(rank) = rank(&snapshot, parent.number + 1, signer) else { return Ok(None) };
-        let due = earliest_seal_ms(spec, parent, &snapshot, signer, ready_ms);
+        let due = earliest_seal_ms(spec, parent, &snapshot, &self.settings, ready_ms);
         let Some(due_ms) = due.map(|due| due.max(self.paused_until_ms)) else { return Ok(None) };
         // Out of turn there is nothing to do until the others have missed theirs.
-        let opens_ms = if rank == 0 { 0 } else { due_ms.saturating_sub(rank * SLOT_MS) };
+        let opens_ms =
+            if rank == 0 { 0 } else { due_ms.saturating_sub(rank * self.settings.slot_ms) };
         Ok(Some(Slot { opens_ms: opens_ms.max(self.paused_until_ms), due_ms }))
     }
 
@@ -216,7 +222,7 @@ impl Building {
         let open = chain.open_block(header, settings.signer)?;
         let walk = Walk::open(&mut shared.pool(), base_fee);
         let full_until_ms = slot.due_ms.max(now_ms).saturating_add(millis(late));
-        Ok(Self { open, walk, full_until_ms })
+        Ok(Self { open, walk, parted: 0, full_until_ms })
     }
 
     /// True if contracts would see a time that is long over.
@@ -233,11 +239,22 @@ impl Building {
                 let Some(pooled) = self.walk.next(|| shared.pool()) else { return Ok(false) };
                 self.take(shared, &pooled)?;
             }
+            self.hash_part()?;
             if Instant::now() >= until {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Brings what ran to the trie, if it is worth it.
+    fn hash_part(&mut self) -> Result<(), ChainError> {
+        let count = self.open.transactions().len();
+        if count - self.parted >= PART_TRANSACTIONS {
+            self.parted = count;
+            self.open.take_part()?.apply()?;
+        }
+        Ok(())
     }
 
     /// Runs one transaction. What does not fit waits for the next block; what can never run leaves the pool, so that it

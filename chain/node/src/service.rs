@@ -22,7 +22,7 @@ use alloy_primitives::Address;
 use chain::{
     block::RecoveredBlock,
     blockchain::{Blockchain, ExecutedBlock, HeadChange, Imported, Storage},
-    clique::prepare::SealerSettings,
+    clique::prepare::{SLOT_MS, SealerSettings},
     disk::Disk,
     error::ChainError,
     genesis::Genesis,
@@ -91,7 +91,9 @@ impl Node {
         let signer = config.signer.as_ref().map(crate::SignerKey::address).transpose()?;
         let place = config.datadir.map(|folder| (config.disk, folder.join(STORE_FOLDER)));
         let folder = place.as_ref().map(|(_, folder)| folder.clone());
-        let mut chain = Blockchain::open(&genesis, storage(place.clone()))?;
+        let mut chain =
+            Blockchain::open_with(&genesis, storage(place.clone()), config.storage.options())?;
+        chain.keep_history(config.storage.history_state())?;
         if let Some((disk, folder)) = &place {
             network::remember(disk.as_ref(), folder, &config.genesis)?;
         }
@@ -107,11 +109,11 @@ impl Node {
         let kept = Kept { guard, disk, proposals };
         let shared = Arc::new(share(&chain, signer, &config.txpool, &config.miner, kept));
         let settings = config.signer.zip(signer).map(|(key, signer)| {
+            let gas_limit = config.miner.gas_limit.unwrap_or(genesis.header.gas_limit);
             let settings = SealerSettings {
-                signer,
-                gas_limit_target: config.miner.gas_limit.unwrap_or(genesis.header.gas_limit),
                 vanity: config.miner.vanity(),
-                proposals: std::collections::BTreeMap::new(),
+                slot_ms: config.miner.slot_ms.unwrap_or(SLOT_MS),
+                ..SealerSettings::new(signer, gas_limit)
             };
             (key, settings)
         });

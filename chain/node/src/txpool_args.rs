@@ -3,9 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use alloy_primitives::Address;
-use chain::pool::{Order, PoolConfig};
+use chain::pool::PoolConfig;
 use clap::{
-    Args, ValueEnum,
+    Args,
     builder::{OsStringValueParser, TypedValueParser as _},
 };
 
@@ -62,28 +62,12 @@ pub struct TxPoolArgs {
     /// Time that transactions wait for a gap to fill, such as 3h0m0s [default: 3h]
     #[arg(long = "txpool.lifetime", env = "MSNET_TXPOOL_LIFETIME", value_name = "DURATION", value_parser = parse_duration)]
     pub lifetime: Option<Duration>,
-    /// How blocks take transactions [default: fair where the base fee is always 0, else price]
-    #[arg(long = "miner.order", env = "MSNET_MINER_ORDER", value_name = "ORDER")]
-    pub order: Option<OrderArg>,
-}
-
-/// How blocks take transactions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum OrderArg {
-    /// The highest tip first
-    Price,
-    /// One of each sender in turn
-    Fair,
 }
 
 impl TxPoolArgs {
     /// The pool of a network under these flags.
     pub fn pool_config(&self, zero_base_fee: bool) -> PoolConfig {
         let usual = PoolConfig::for_network(zero_base_fee);
-        let order = self.order.map_or(usual.order, |order| match order {
-            OrderArg::Price => Order::Price,
-            OrderArg::Fair => Order::Fair,
-        });
         PoolConfig {
             price_limit: self.price_limit.unwrap_or(usual.price_limit),
             price_bump_percent: self.price_bump.map_or(usual.price_bump_percent, u128::from),
@@ -99,7 +83,7 @@ impl TxPoolArgs {
                 self.locals.iter().copied().collect()
             },
             max_bytes: usual.max_bytes,
-            order,
+            order: usual.order,
         }
     }
 
@@ -208,7 +192,6 @@ mod tests {
             "--txpool.lifetime=4h0m1s",
             "--txpool.journal=own.rlp",
             "--txpool.rejournal=90m",
-            "--miner.order=fair",
             &locals,
         ])
         .expect("geth's flags");
@@ -222,7 +205,6 @@ mod tests {
             sender_limit: 3,
             lifetime_secs: 14_401,
             locals: [local, Address::ZERO].into(),
-            order: Order::Fair,
             ..PoolConfig::for_network(false)
         };
         assert_eq!(args.pool_config(false), want);
@@ -247,7 +229,6 @@ mod tests {
             "--txpool.lifetime=é",
             "--txpool.lifetime=99999999999999999999h",
             "--txpool.locals=0x12",
-            "--miner.order=first",
         ] {
             assert!(parse(&[flag]).is_err(), "{flag}");
         }

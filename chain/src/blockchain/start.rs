@@ -16,8 +16,29 @@ use crate::{
     reader::{Shared, View},
     replay::Rules,
     state::root::StateTrie,
-    store::{LogRecord, Storage, Store, schema::BlockRow, snapshots::Snapshots},
+    store::{CACHE_BYTES, LogRecord, Storage, Store, schema::BlockRow, snapshots::Snapshots},
 };
+
+/// What a chain is opened with beside its genesis and its place.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Which consensus it follows; this stays with the store.
+    pub rules: Rules,
+    /// Memory for accounts and slots that lie on disk, bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { rules: Rules::Clique, cache_bytes: CACHE_BYTES }
+    }
+}
+
+impl From<Rules> for OpenOptions {
+    fn from(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+}
 
 impl Blockchain {
     /// Opens a chain, or starts one at its genesis: takes the lock, checks that the state has the root it should have, and
@@ -28,22 +49,23 @@ impl Blockchain {
     /// blocks were run under; [`ChainError::DatadirInUse`], [`ChainError::IncompatibleGenesis`],
     /// [`ChainError::UnknownFormat`], [`ChainError::Corrupt`], [`ChainError::Io`], [`ChainError::Db`] by the store.
     pub fn open(genesis: &Genesis, storage: Storage) -> Result<Self, ChainError> {
-        Self::open_with(genesis, storage, Rules::Clique)
+        Self::open_with(genesis, storage, OpenOptions::default())
     }
 
-    /// [`Self::open`] under given rules; what they are stays with the store.
+    /// [`Self::open`] under other rules, or with more memory.
     ///
     /// # Errors
     /// As [`Self::open`]; [`ChainError::OtherEngine`] if the store was made under other rules.
     pub fn open_with(
         genesis: &Genesis,
         storage: Storage,
-        rules: Rules,
+        options: impl Into<OpenOptions>,
     ) -> Result<Self, ChainError> {
+        let OpenOptions { rules, cache_bytes } = options.into();
         if matches!(rules, Rules::Clique) {
             genesis.validate_runnable()?;
         }
-        let (store, records) = Store::open(&storage, genesis)?;
+        let (store, records) = Store::open(&storage, genesis, cache_bytes)?;
         Self::with_store(genesis, &storage, store, records, rules)
     }
 
@@ -85,7 +107,7 @@ impl Blockchain {
         let mut chain = Self {
             shared,
             store,
-            flusher: Flusher::new(matches!(storage, Storage::Dir(_))),
+            flusher: Flusher::new(storage.is_concurrent()),
             tree: HashMap::new(),
             bad: Arc::default(),
             head_key: genesis_key,

@@ -15,8 +15,8 @@ use crate::{
     validate::{next_base_fee, next_gas_limit},
 };
 
-/// Time between two eligible signers of one block, ms (`--miner.slot`): enough for a block to reach
-/// the next one, so that it stays silent.
+/// Time between two eligible signers of one block, ms, if the operator says no other: enough for a block to reach the
+/// next one, so that it stays silent.
 pub const SLOT_MS: u64 = 500;
 
 /// What a signer decides by itself about the blocks it seals.
@@ -28,8 +28,23 @@ pub struct SealerSettings {
     pub gas_limit_target: u64,
     /// First bytes of extra-data, free to use.
     pub vanity: [u8; VANITY_BYTES],
+    /// Time it leaves to each eligible signer before it, ms (`--miner.slot`).
+    pub slot_ms: u64,
     /// Votes it wants to cast: account → add or drop.
     pub proposals: BTreeMap<Address, bool>,
+}
+
+impl SealerSettings {
+    /// No vanity, no votes, the usual slot.
+    pub const fn new(signer: Address, gas_limit_target: u64) -> Self {
+        Self {
+            signer,
+            gas_limit_target,
+            vanity: [0; VANITY_BYTES],
+            slot_ms: SLOT_MS,
+            proposals: BTreeMap::new(),
+        }
+    }
 }
 
 /// 2 if it is the signer's turn at `number`, else 1.
@@ -54,7 +69,7 @@ pub fn rank(snapshot: &Snapshot, number: u64, signer: Address) -> Option<u64> {
     Some(snapshot.signers.iter().enumerate().filter(is_before).count() as u64)
 }
 
-/// Earliest moment, in ms since the epoch, at which `signer` should publish the child of `parent`;
+/// Earliest moment, in ms since the epoch, at which this signer should publish the child of `parent`;
 /// none if it may not seal it.
 ///
 /// `ready_ms` is when the parent became head or, with period 0, when work appeared. Not consensus:
@@ -63,13 +78,13 @@ pub fn earliest_seal_ms(
     spec: &ChainSpec,
     parent: &SealedHeader,
     snapshot: &Snapshot,
-    signer: Address,
+    settings: &SealerSettings,
     ready_ms: u64,
 ) -> Option<u64> {
     let period_secs = spec.clique?.period_secs;
-    let rank = rank(snapshot, parent.number.checked_add(1)?, signer)?;
+    let rank = rank(snapshot, parent.number.checked_add(1)?, settings.signer)?;
     let slot = parent.timestamp.checked_add(period_secs)?.checked_mul(1_000)?;
-    slot.max(ready_ms).checked_add(rank.checked_mul(SLOT_MS)?)
+    slot.max(ready_ms).checked_add(rank.checked_mul(settings.slot_ms)?)
 }
 
 /// The header of the child of `parent`, ready for transactions: gas used, bloom and the three roots
@@ -175,12 +190,7 @@ mod tests {
     }
 
     fn settings(signer: Address) -> SealerSettings {
-        SealerSettings {
-            signer,
-            gas_limit_target: 30_000_000,
-            vanity: [b'v'; 32],
-            proposals: BTreeMap::new(),
-        }
+        SealerSettings { vanity: [b'v'; 32], ..SealerSettings::new(signer, 30_000_000) }
     }
 
     #[test]
@@ -206,7 +216,8 @@ mod tests {
             prepare_header(&spec, &first, &after, &settings(signers[2]), 0),
             Err(CliqueError::RecentlySigned)
         );
-        let earliest = |signer, ready| earliest_seal_ms(&spec, &first, &after, signer, ready);
+        let earliest =
+            |signer, ready| earliest_seal_ms(&spec, &first, &after, &settings(signer), ready);
         assert_eq!(earliest(signers[1], 0), Some(1_004_000));
         assert_eq!(earliest(signers[3], 0), Some(1_005_000));
         assert_eq!(earliest(signers[0], 1_010_123), Some(1_010_623));

@@ -228,10 +228,8 @@ mod tests {
             let next = parent.number + 1;
             let signer = keys[usize::try_from(next % 3).unwrap()];
             let settings = SealerSettings {
-                signer: address(&signer),
-                gas_limit_target: 8_000_000,
                 vanity: *b"msnet/0.1.0 tests ..............",
-                proposals: std::collections::BTreeMap::new(),
+                ..SealerSettings::new(address(&signer), 8_000_000)
             };
             let header = prepare_header(&spec, &parent, &snapshot, &settings, 0).unwrap();
             if next == number {

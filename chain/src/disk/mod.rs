@@ -86,6 +86,11 @@ pub trait Disk: Send + Sync + Debug {
     /// What the operating system says.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 
+    /// False if its calls have to come in one order, for faults to fall where a seed says.
+    fn is_concurrent(&self) -> bool {
+        true
+    }
+
     /// The whole of a small file.
     ///
     /// # Errors

@@ -222,6 +222,10 @@ impl State {
 }
 
 impl Disk for SimDisk {
+    fn is_concurrent(&self) -> bool {
+        false
+    }
+
     fn create_dir_all(&self, folder: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.call("create dir all", folder)?;

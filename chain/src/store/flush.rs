@@ -3,10 +3,7 @@
 //! It owns all it needs: blocks, layers and snapshots are shared, never copied. The diffs are synced before the commit
 //! that relies on them; if anything fails the tables are as before, and diffs without a row are never read.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::B256;
 
@@ -102,16 +99,18 @@ impl Flush {
         for item in work.blocks.iter().filter(|item| item.canonical.is_none()) {
             put_block(&mut batch, item, &item.row);
         }
-        let mut changed = BTreeMap::new();
+        let mut changed = Vec::new();
         for (&(item, block, layer), diff) in canonical.iter().zip(firsts) {
             put_block(&mut batch, item, &BlockRow { diff: Some(diff), ..item.row });
             put_canonical(&mut batch, &block.block);
             put_changes(&mut batch, layer);
             collect_changed(&mut changed, layer);
         }
-        for (row, offsets) in changed {
-            let mut all = shelf.kv.get(Table::Changed, &row)?.unwrap_or_default();
-            all.extend(offsets);
+        changed.sort_unstable();
+        for same in changed.chunk_by(|(one, _), (other, _)| one == other) {
+            let row = &same[0].0;
+            let mut all = shelf.kv.get(Table::Changed, row)?.unwrap_or_default();
+            all.extend(same.iter().map(|(_, offset)| offset));
             batch.put(Table::Changed, row, all);
         }
         for snapshot in &work.snapshots {
@@ -204,16 +203,14 @@ fn put_changes(batch: &mut Batch, layer: &Layer) {
     }
 }
 
-fn collect_changed(changed: &mut BTreeMap<Vec<u8>, Vec<u8>>, layer: &Layer) {
+fn collect_changed(changed: &mut Vec<(Vec<u8>, u8)>, layer: &Layer) {
     let section = layer.number / SECTION_BLOCKS;
     let offset = offset_in_section(layer.number);
     let accounts =
         layer.changes.accounts.keys().map(|address| changed_key(address.as_slice(), section));
     let slots = layer.changes.slots.keys();
     let slots = slots.map(|&(address, slot)| changed_key(&slot_key(address, slot), section));
-    for row in accounts.chain(slots) {
-        changed.entry(row).or_default().push(offset);
-    }
+    changed.extend(accounts.chain(slots).map(|row| (row, offset)));
 }
 
 /// The rows of table `changed` that name block `number`.

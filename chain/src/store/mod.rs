@@ -52,8 +52,8 @@ use crate::{
     },
 };
 
-/// Memory for accounts and slots that lie on disk.
-const CACHE_BYTES: usize = 512 * 1024 * 1024;
+/// Memory for accounts and slots that lie on disk, if nobody says another size.
+pub const CACHE_BYTES: usize = 512 * 1024 * 1024;
 
 /// Where a chain is kept.
 #[derive(Debug, Clone)]
@@ -64,6 +64,17 @@ pub enum Storage {
     Dir(PathBuf),
     /// In this folder of that disk.
     Disk(Arc<dyn Disk>, PathBuf),
+}
+
+impl Storage {
+    /// True if tables may be written beside the log.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        match self {
+            Self::Memory => false,
+            Self::Dir(_) => true,
+            Self::Disk(disk, _) => disk.is_concurrent(),
+        }
+    }
 }
 
 /// A frame of the block log, as replay sees it.
@@ -107,7 +118,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Takes the lock, opens or makes the files, and hands back the log since the last flush.
+    /// Takes the lock, opens or makes the files, and hands back the log since the last flush. `cache_bytes` are for what
+    /// lies in the tables.
     ///
     /// # Errors
     /// [`ChainError::DatadirInUse`], [`ChainError::UnknownFormat`], [`ChainError::IncompatibleGenesis`],
@@ -115,6 +127,7 @@ impl Store {
     pub fn open(
         storage: &Storage,
         genesis: &Genesis,
+        cache_bytes: usize,
     ) -> Result<(Self, Vec<LogRecord>), ChainError> {
         let hash = genesis.hash();
         let (disk, folder): (Arc<dyn Disk>, _) = match storage {
@@ -128,7 +141,7 @@ impl Store {
         reindex::refuse_unfinished(disk.as_ref(), folder)?;
         let tables = RedbKv::open(disk.as_ref(), &folder.join("state.redb"))?;
         let flushed = prepare_tables(&tables, genesis, hash)?;
-        let kv = Arc::new(CachedKv::new(tables, CACHE_BYTES));
+        let kv = Arc::new(CachedKv::new(tables, cache_bytes));
         let mut records = Vec::new();
         let log_from = (flushed.log_segment, flushed.log_offset);
         let log = Log::open(

@@ -202,12 +202,7 @@ fn an_open_block_refuses_what_does_not_run_and_stays_as_it_was() {
     let parent = chain.reader().head().block.clone_sealed_header();
     let snapshot = chain.reader().snapshot(parent.hash()).unwrap();
     let signer = testing::address(&net.keys[0]);
-    let settings = SealerSettings {
-        signer,
-        gas_limit_target: 30_000_000,
-        vanity: [0; 32],
-        proposals: BTreeMap::new(),
-    };
+    let settings = SealerSettings::new(signer, 30_000_000);
     let header = prepare_header(chain.spec(), &parent, &snapshot, &settings, 0).unwrap();
     let mut open = chain.open_block(header.clone(), signer).unwrap();
     let mut refuse = |transaction: &Transaction, text: &str| {

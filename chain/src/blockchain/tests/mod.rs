@@ -178,12 +178,7 @@ impl Net {
         let order = self.keys.iter().cycle().skip(first).take(self.keys.len());
         let (key, header) = order
             .filter_map(|key| {
-                let settings = SealerSettings {
-                    signer: testing::address(key),
-                    gas_limit_target: 30_000_000,
-                    vanity: [0; 32],
-                    proposals: BTreeMap::new(),
-                };
+                let settings = SealerSettings::new(testing::address(key), 30_000_000);
                 let header = prepare_header(chain.spec(), &parent, &snapshot, &settings, 0).ok()?;
                 Some((key, header))
             })

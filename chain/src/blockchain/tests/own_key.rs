@@ -75,12 +75,7 @@ impl Net {
     fn header(&self, chain: &Blockchain, now_secs: u64, key: usize) -> Header {
         let reader = chain.reader();
         let parent = reader.head().block.clone_sealed_header();
-        let settings = SealerSettings {
-            signer: testing::address(&self.keys[key]),
-            gas_limit_target: 30_000_000,
-            vanity: [0; 32],
-            proposals: BTreeMap::new(),
-        };
+        let settings = SealerSettings::new(testing::address(&self.keys[key]), 30_000_000);
         let snapshot = reader.snapshot(parent.hash()).unwrap();
         prepare_header(chain.spec(), &parent, &snapshot, &settings, now_secs).unwrap()
     }

@@ -26,12 +26,7 @@ fn parts_change_no_root_and_a_dropped_block_leaves_nothing() {
         // The same block in parts, one of them late; then either it is closed, or dropped and the other one taken.
         let (reader, key) = (parted.reader(), &net.keys[0]);
         let parent = reader.head().block.clone_sealed_header();
-        let settings = SealerSettings {
-            signer: testing::address(key),
-            gas_limit_target: 30_000_000,
-            vanity: [0; 32],
-            proposals: BTreeMap::new(),
-        };
+        let settings = SealerSettings::new(testing::address(key), 30_000_000);
         let snapshot = reader.snapshot(parent.hash()).unwrap();
         let header = prepare_header(parted.spec(), &parent, &snapshot, &settings, 0).unwrap();
         let mut open = parted.open_block(header, settings.signer).unwrap();

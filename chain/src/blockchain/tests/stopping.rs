@@ -85,9 +85,8 @@ fn one_seal_per_parent_also_after_a_restart() {
     let built = |chain: &Blockchain| {
         let signer = testing::address(&key);
         let snapshot = chain.reader().snapshot(genesis.hash()).unwrap();
-        let vanity = [1; 32];
-        let proposals = BTreeMap::new();
-        let settings = SealerSettings { signer, gas_limit_target: 30_000_000, vanity, proposals };
+        let settings =
+            SealerSettings { vanity: [1; 32], ..SealerSettings::new(signer, 30_000_000) };
         let header = prepare_header(chain.spec(), &genesis, &snapshot, &settings, 0).unwrap();
         chain.open_block(header, signer).unwrap().close().unwrap()
     };
