@@ -368,8 +368,8 @@ contract JudgePoolTest is PanelBase {
 
     // ── gas ──
 
-    /// @dev 59 seats whose credential has ended, then the five that are drawn: the dearest walk of 64
-    /// steps, with everything read for the first time.
+    /// @dev 59 seats whose credential has ended, then the five that are drawn: the dearest walk of
+    /// 64 steps, with everything read for the first time.
     function test_DrawOf64StepsStaysWithinItsGas() public {
         _judges(70);
         for (uint256 i = 0; i < 59; ++i) {

@@ -77,7 +77,9 @@ contract CreditsInvariantTest is AccessBase {
                 _broken = "a request is paid once, by units or by credits";
             }
         } catch {
-            if (available >= cost || balance >= 5 * CREDIT) _broken = "refused though it could pay";
+            if (available >= cost || balance >= 5 * CREDIT) {
+                _broken = "refused though it could pay";
+            }
         }
     }
 

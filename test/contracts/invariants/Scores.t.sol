@@ -34,17 +34,15 @@ contract ScoresInvariantTest is AccessBase {
         targetContract(address(this));
     }
 
-    /// @dev Givers 0 and 1 are of one group, 2 and 3 of another, the last two of none; all are known
-    /// by mock, as the registry needs no more of them here.
+    /// @dev Givers 0 and 1 are of one group, 2 and 3 of another, the last two of none; all are
+    /// known by mock, as the registry needs no more of them here.
     function _giver(uint256 i) private returns (bytes16 id) {
         id = bytes16(keccak256(abi.encode("giver", i)));
         uint32 group = i < 4 ? uint32(50 + i / 2) : 0;
         vm.mockCall(
             address(institutions),
             abi.encodeCall(institutions.institution, (id)),
-            abi.encode(
-                uint8(1), uint8(2), uint8(0), group, uint64(0), uint64(0), uint64(0), 0, 0
-            )
+            abi.encode(uint8(1), uint8(2), uint8(0), group, uint64(0), uint64(0), uint64(0), 0, 0)
         );
     }
 
