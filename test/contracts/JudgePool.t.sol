@@ -174,7 +174,7 @@ contract JudgePoolTest is PanelBase {
         judgePool.leavePool(NORTH);
     }
 
-    // ── drawPanel ──
+    // ── draw ──
 
     function test_DrawTakesWhoServedLongestAgo() public {
         _judges(7);
