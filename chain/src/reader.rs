@@ -17,6 +17,7 @@ use crate::{
     executor::{
         call::{BlockOverrides, Call, CallOutcome, CallRequest, StateOverrides},
         rerun::{Rerun, Watched, watch_call},
+        simulate::Simulation,
     },
     replay::Rules,
     spec::ChainSpec,
@@ -378,6 +379,18 @@ impl ChainReader {
         };
         let call = self.call_in(&view, &executed, request, overrides, block_overrides);
         watch_call(&call, overlay, inspector)
+    }
+
+    /// Blocks that nobody made, on the state after a canonical one.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] if the block is not canonical; [`ChainError::HistoryPruned`] if it is too old; what the
+    /// store says if it fails.
+    pub fn simulation(&self, block_hash: B256) -> Result<Simulation, ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let state = view.kept_state_at(executed.number())?;
+        Ok(Simulation::new(view.rules().clone(), self.0.spec.clone(), state))
     }
 
     /// A block on a canonical parent, as it was before its first transaction.

@@ -24,7 +24,7 @@ use crate::{
     net,
     ots::{block as ots_block, search, transaction as ots_transaction},
     param::Args,
-    subscribe,
+    simulate, subscribe,
     trace::methods as trace,
     txpool, web3,
 };
@@ -115,6 +115,7 @@ const WORK: &[(&str, Read)] = &[
     ("eth_getTransactionBySenderAndNonce", transaction::by_sender_and_nonce),
     ("eth_fillTransaction", fill::fill),
     ("eth_signTransaction", fill::sign),
+    ("eth_simulateV1", simulate::simulate),
     ("clique_propose", clique::propose),
     ("clique_discard", clique::discard),
     ("debug_traceTransaction", debug_trace::transaction),

@@ -43,6 +43,7 @@ pub mod render;
 pub mod reply;
 pub mod server;
 mod session;
+pub mod simulate;
 pub mod subscribe;
 pub mod trace;
 pub mod txpool;

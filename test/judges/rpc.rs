@@ -41,7 +41,7 @@ pub(crate) fn judge(path: &Path, url: &str, differences: Option<&Path>) -> Resul
     Ok(verdicts)
 }
 
-fn read_differences(path: &Path) -> Result<BTreeMap<usize, String>, String> {
+pub(crate) fn read_differences(path: &Path) -> Result<BTreeMap<usize, String>, String> {
     let json: Value = serde_json::from_str(&unpacked(path)?).map_err(text)?;
     let mut known = BTreeMap::new();
     for entry in json.as_array().ok_or("the differences are not a list")? {

@@ -44,7 +44,7 @@ impl Param for Wait {
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw, wait): (Bytes, Option<Wait>) = args.read()?;
     let wait = wait.map_or(DEFAULT_WAIT, |wait| wait.0);
-    let transaction = submit::decode(&raw)?;
+    let transaction = submit::decode(&raw, context.voice())?;
     let nonce = transaction.nonce();
     // Before the submission, so that no head is missed.
     let mut heads = context.node.subscribe();
