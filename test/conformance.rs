@@ -34,7 +34,9 @@ fn geth_chain(folder: &Path) -> (Running, String) {
         assert!(finished.status.success(), "{arguments:?}: {}", finished.stderr);
     }
     let port = free_port().to_string();
-    let arguments = ["node", "--datadir", datadir, "--http.port", &port];
+    let opened = "eth,net,web3,debug,clique,txpool,trace,ots,erigon";
+    let arguments =
+        ["node", "--datadir", datadir, "--ipcdisable", "--http.port", &port, "--http.api", opened];
     let mut node = Running::start(&arguments);
     node.line("the address", |line| line.contains("JSON-RPC at"));
     (node, format!("http://127.0.0.1:{port}"))
@@ -73,15 +75,8 @@ fn the_standards_exchanges_hold() {
     let port = free_port().to_string();
     let files = ["genesis.json", "chain.rlp", "headfcu.json"].map(|name| folder.join(name));
     let [genesis, chain, forkchoice] = &files;
-    let arguments = [
-        "node",
-        "--replay",
-        text(genesis),
-        text(chain),
-        text(forkchoice),
-        "--http.port",
-        &port,
-    ];
+    let arguments =
+        ["node", "--replay", text(genesis), text(chain), text(forkchoice), "--http.port", &port];
     let mut node = Running::start(&arguments);
     node.line("the address", |line| line.contains("JSON-RPC at"));
     let url = format!("http://127.0.0.1:{port}");

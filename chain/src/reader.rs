@@ -400,8 +400,7 @@ impl ChainReader {
     pub fn rerun_foreign(&self, header: &Header) -> Result<Rerun, ChainError> {
         let view = self.0.view();
         let parent = canonical(&view, header.parent_hash)?;
-        let (state, author) =
-            (view.kept_state_at(parent.number())?, view.rules().author(header)?);
+        let (state, author) = (view.kept_state_at(parent.number())?, view.rules().author(header)?);
         Rerun::new(view.rules(), &self.0.spec, state, header, author)
     }
 

@@ -232,7 +232,10 @@ fn override_block(block: &mut BlockEnv, overrides: &BlockOverrides) {
 }
 
 /// Makes accounts otherwise.
-pub(crate) fn override_state(overlay: &mut Overlay, overrides: &StateOverrides) -> Result<(), ChainError> {
+pub(crate) fn override_state(
+    overlay: &mut Overlay,
+    overrides: &StateOverrides,
+) -> Result<(), ChainError> {
     for (&address, change) in overrides {
         let account = overlay.account(address)?.unwrap_or_default();
         let nonce = change.nonce.unwrap_or(account.nonce);

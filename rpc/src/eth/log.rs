@@ -467,12 +467,7 @@ pub fn render_all(block: &Arc<ExecutedBlock>, criteria: &Criteria, is_removed: b
 }
 
 /// One log; the position must exist. `removed` tells listeners that its block left the chain.
-pub fn render(
-    block: &ExecutedBlock,
-    position: Position,
-    is_removed: bool,
-    voice: Voice,
-) -> Value {
+pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool, voice: Voice) -> Value {
     let log = &block.receipts[position.transaction].logs[position.log];
     let topics: Vec<Value> = log.topics().iter().map(data).collect();
     let mut out = json!({

@@ -12,13 +12,18 @@ pub mod watch;
 use alloy_consensus::proofs::ordered_trie_root_with_encoder;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use chain::{
-    block::{Block, BlockBody, Header, Receipt, RecoveredBlock, Transaction, logs_bloom, receipts_root},
+    block::{
+        Block, BlockBody, Header, Receipt, RecoveredBlock, Transaction, logs_bloom, receipts_root,
+    },
     executor::simulate::{Fault, Refused, SimulatedBlock, Simulation},
     reader::ExecutedBlock,
     replay::Rules,
     validate::next_base_fee,
 };
-use revm::{context::result::{ExecutionResult, Output}, primitives::hardfork::SpecId};
+use revm::{
+    context::result::{ExecutionResult, Output},
+    primitives::hardfork::SpecId,
+};
 use serde_json::{Value, json};
 
 use self::{
@@ -31,7 +36,11 @@ use crate::{
     context::Context,
     debug::hooks::{Hooks, deadline},
     error::{RpcError, RpcResult, revert_reason},
-    eth::{block::{header_fields, render_withdrawals}, request::CallObject, transaction},
+    eth::{
+        block::{header_fields, render_withdrawals},
+        request::CallObject,
+        transaction,
+    },
     limits,
     param::Args,
     render::{data, quantity},
@@ -49,10 +58,14 @@ pub fn simulate(context: &Context, args: &Args) -> RpcResult {
     let base = id.unwrap_or_default().state_block(context)?;
     let calls: usize = asked.blocks.iter().map(|block| block.calls.len()).sum();
     if calls > limits::SIMULATE_CALLS {
-        return Err(coded(-38026, format!("too many calls, want at most {}", limits::SIMULATE_CALLS)));
+        return Err(coded(
+            -38026,
+            format!("too many calls, want at most {}", limits::SIMULATE_CALLS),
+        ));
     }
     let step = sequence::step(context);
-    let blocks = sequence::complete(&asked.blocks, base.number(), base.block.header().timestamp, step)?;
+    let blocks =
+        sequence::complete(&asked.blocks, base.number(), base.block.header().timestamp, step)?;
     let mut run = Run {
         context,
         asked: &asked,
@@ -164,7 +177,8 @@ impl Run<'_> {
         };
         let Rules::Replay(rules) = self.context.chain().rules() else {
             header.difficulty = overrides.difficulty.unwrap_or(U256::from(2));
-            header.extra_data = vec![0; chain::clique::VANITY_BYTES + chain::clique::SEAL_BYTES].into();
+            header.extra_data =
+                vec![0; chain::clique::VANITY_BYTES + chain::clique::SEAL_BYTES].into();
             return (header, author);
         };
         header.difficulty = overrides.difficulty.unwrap_or(parent.difficulty);
@@ -206,7 +220,8 @@ impl Run<'_> {
         let hash = *transaction.tx_hash();
         let events = Events::new(self.asked.trace_transfers, ran.events);
         let mut hooks = Rerouted::new(Hooks::new(events, self.until), &self.moves);
-        let outcome = block.run(&transaction, from, &mut hooks).map_err(|error| refused(error, gas))?;
+        let outcome =
+            block.run(&transaction, from, &mut hooks).map_err(|error| refused(error, gas))?;
         let hooks = hooks.into_inner();
         if hooks.is_late() {
             return Err(RpcError::Timeout(limits::TRACE_TIME));
@@ -222,16 +237,15 @@ impl Run<'_> {
             "status": quantity(u8::from(result.is_success())),
         });
         let (events, fault) = hooks.tracer.finish();
-        let place = watch::Place {
-            number: header.number,
-            timestamp: header.timestamp,
-            hash,
-            index,
-        };
+        let place =
+            watch::Place { number: header.number, timestamp: header.timestamp, hash, index };
         answer["logs"] = events.render(place, self.context.voice());
         ran.events += events.count();
         answer["returnData"] = match &result {
-            ExecutionResult::Success { output: Output::Call(bytes) | Output::Create(bytes, _), .. } => data(bytes),
+            ExecutionResult::Success {
+                output: Output::Call(bytes) | Output::Create(bytes, _),
+                ..
+            } => data(bytes),
             _ => data([]),
         };
         match &result {
@@ -281,8 +295,7 @@ impl Run<'_> {
         out.insert("size".to_owned(), quantity(alloy_rlp::Encodable::length(&block)));
         let block = RecoveredBlock::new(block, senders, hash);
         let total_difficulty = self.base.total_difficulty + header.difficulty;
-        let executed =
-            ExecutedBlock { block, receipts, total_difficulty, signer: Address::ZERO };
+        let executed = ExecutedBlock { block, receipts, total_difficulty, signer: Address::ZERO };
         let transactions: Vec<Value> = (0..raw.len())
             .map(|index| match self.asked.full_transactions {
                 true => unsigned(&executed, index, voice),

@@ -152,12 +152,7 @@ impl<I: Inspector<Watched>> Inspector<Watched> for Rerouted<'_, I> {
         None
     }
 
-    fn call_end(
-        &mut self,
-        context: &mut Watched,
-        inputs: &CallInputs,
-        outcome: &mut CallOutcome,
-    ) {
+    fn call_end(&mut self, context: &mut Watched, inputs: &CallInputs, outcome: &mut CallOutcome) {
         self.inner.call_end(context, inputs, outcome);
     }
 

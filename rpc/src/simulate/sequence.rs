@@ -18,9 +18,7 @@ const TOO_MANY: i32 = -38026;
 pub fn step(context: &Context) -> u64 {
     match context.chain().rules() {
         Rules::Replay(_) => SLOT_SECS,
-        Rules::Clique => {
-            context.spec().clique.map_or(1, |clique| clique.period_secs).max(1)
-        }
+        Rules::Clique => context.spec().clique.map_or(1, |clique| clique.period_secs).max(1),
     }
 }
 

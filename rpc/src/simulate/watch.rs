@@ -132,7 +132,10 @@ mod tests {
     #[test]
     fn a_transfer_is_an_event_of_ether() {
         let log = transfer(Address::repeat_byte(1), Address::repeat_byte(2), U256::from(1_000));
-        assert_eq!(log.topics()[0], alloy_primitives::keccak256("Transfer(address,address,uint256)"));
+        assert_eq!(
+            log.topics()[0],
+            alloy_primitives::keccak256("Transfer(address,address,uint256)")
+        );
         assert_eq!(log.data.data.len(), 32);
     }
 }
