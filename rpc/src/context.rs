@@ -11,8 +11,8 @@ use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
     limits::{self, Limits},
-    ready::Ready,
     ots::index::Index,
+    ready::Ready,
     voice::Voice,
     work::Work,
 };

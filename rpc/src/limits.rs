@@ -67,6 +67,12 @@ pub const ACCESS_LIST_ROUNDS: usize = 10;
 pub const TRACE_TIME: Duration = Duration::from_secs(5);
 /// Steps that the default tracer shows of one transaction: about 100 MB of JSON.
 pub const TRACE_STEPS: usize = 200_000;
+/// Blocks of one `eth_simulateV1`, those between the asked ones included.
+pub const SIMULATE_BLOCKS: u64 = 256;
+/// Calls of one `eth_simulateV1`.
+pub const SIMULATE_CALLS: usize = 1_000;
+/// Entries of one change of an allowlist (`perm_*`).
+pub const PERMITTED: usize = 1_000;
 /// Blocks of one `trace_filter`.
 pub const TRACE_RANGE: u64 = 1_000;
 /// Entries of one `trace_filter`.

@@ -122,9 +122,9 @@ impl Form {
         let value = match self {
             Self::Hashes => render_block(block, false, voice),
             Self::Whole => render_block(block, true, voice),
-            Self::Receipts => {
-                Value::Array((0..block.receipts.len()).map(|i| render_receipt(block, i, context)).collect())
-            }
+            Self::Receipts => Value::Array(
+                (0..block.receipts.len()).map(|i| render_receipt(block, i, context)).collect(),
+            ),
         };
         value.to_string().into()
     }
