@@ -125,8 +125,18 @@ fn triggers() -> &'static [(Assertion, Names<Trigger>)] {
 ///
 /// Of equal phrases the first counts, and these come before the lists.
 const OURS: &[(Assertion, Reach, &[&str])] = &[
-    (Assertion::Family, Reach::Forward, &["family history of"]),
+    (
+        Assertion::Family,
+        Reach::Forward,
+        &["family history of", "fh", "cousin", "niece", "nephew", "parent", "sibling"],
+    ),
     (Assertion::Family, Reach::Both, &["family history"]),
+    (
+        Assertion::Family,
+        Reach::Nothing,
+        &["by her mother", "by his mother", "with his mother", "with her mother", "family was told", "to family"],
+    ),
+    (Assertion::Family, Reach::Stop, &["she has", "he has", "says", "noticed"]),
     (
         Assertion::Negated,
         Reach::Backward,
