@@ -175,7 +175,7 @@ contract LensTest is PanelBase {
 
     function test_KeysPage() public {
         _bindAccount(north.addr, NORTH, vm.createWallet("second account"));
-        _key(Codes.SCP, abi.encode("scp"));
+        _key(Codes.SCP, bytes.concat(keccak256("scp")));
         _key(Codes.SEAL, bytes.concat(keccak256("seal")));
         ILens.KeysPage memory page = lens.keysPage(NORTH, 0, 64);
         assertEq(page.keys.length, 4);
