@@ -257,10 +257,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     function statusAt(bytes16 id, uint64 t) public view returns (Status) {
         // Cast: the smaller of the two fits.
         uint48 moment = t > type(uint48).max ? type(uint48).max : uint48(t);
-        uint208 packed = _status[id].upperLookupRecent(moment);
-        Status status = Status(uint8(packed >> 48));
-        bool over = status == Status.Suspended && t >= uint40(packed);
-        return over ? Status(uint8(packed >> 40)) : status;
+        return _effective(_status[id].upperLookupRecent(moment), t);
     }
 
     /// @inheritdoc IInstitutionRegistry
@@ -291,7 +288,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     /// @inheritdoc IInstitutionRegistry
     function standing(bytes16 id) external view returns (Status status, uint32 group) {
-        return (statusAt(id, _now()), _institution[id].group);
+        return (_effective(_status[id].latest(), _now()), _institution[id].group);
     }
 
     /// @inheritdoc IInstitutionRegistry
@@ -479,6 +476,13 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     function _setElectorate(uint208 count) private {
         _electorate.push(_packed(_now()), count);
+    }
+
+    /// @dev A status as it counts at `t`: a suspension that is over reads as the status before it.
+    function _effective(uint208 packed, uint64 t) private pure returns (Status) {
+        Status status = Status(uint8(packed >> 48));
+        bool over = status == Status.Suspended && t >= uint40(packed);
+        return over ? Status(uint8(packed >> 40)) : status;
     }
 
     function _statusNow(bytes16 id) private view returns (Status) {

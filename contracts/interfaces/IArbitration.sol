@@ -73,9 +73,7 @@ interface IArbitration is IModule {
         bytes32 indexed caseId, uint8 round, bytes16 indexed cred, uint8 verdict, uint8 severity
     );
     event PanelTallied(bytes32 indexed caseId, uint8 round, uint8 ruling, uint8 severity);
-    event AppealFiled(
-        bytes32 indexed caseId, bytes16 indexed by, bytes32 groundsHash, uint64 bond
-    );
+    event AppealFiled(bytes32 indexed caseId, bytes16 indexed by, bytes32 groundsHash, uint64 bond);
     event InterimVoted(bytes32 indexed caseId, bytes16 indexed cred, uint8 level, uint64 until);
 
     /// @notice `cred` has no seat on the panel that sits.

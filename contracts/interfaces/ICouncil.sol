@@ -9,14 +9,13 @@ import {IModule} from "./IModule.sol";
 /// that OpenZeppelin's TimelockController carries out 2 d later at the earliest. The Council itself
 /// may call nothing but the timelock, and nobody but the Council may propose to the timelock.
 ///
-/// | category   | for                                                  | passes with                |
-/// |------------|------------------------------------------------------|----------------------------|
-/// | 1 ordinary | all other calls                                      | half of all votes cast, more yes than no |
-/// | 2 grave    | calls to AccessManager or TimelockController,        | two thirds of all voting yes |
-/// |            | `Directory.set`, `expel`, any `multicall`            |                            |
+/// @notice An ordinary proposal (category 1) passes if at least half of all institutions vote and
+/// more say yes than no. A grave one (category 2) passes if at least two thirds of all say yes.
+/// Grave is every call to AccessManager or TimelockController, and every `set`, `expel` and
+/// `multicall`, since a multicall may hide one of these.
 interface ICouncil is IModule {
-    /// @notice Open → Queued → Executed. Open → Withdrawn. A proposal that did not pass stays Open
-    /// and can do nothing any more.
+    /// @notice Open → Queued → Executed. Open → Withdrawn. A proposal that did not pass
+    /// stays Open and can do nothing any more.
     enum State {
         None,
         Open,

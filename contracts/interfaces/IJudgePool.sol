@@ -6,9 +6,11 @@ import {IModule} from "./IModule.sol";
 /// @title JudgePool: who may judge, and whose turn it is.
 /// @notice Institutions offer a seat each, at most 256 of them. Who served longest ago is drawn
 /// first, so that no randomness is needed and everybody can foretell who is next. Nobody sits about
-/// itself, its own group or an institution that it vouched for (a hub counts as its sponsor), and no
-/// two members of a panel share a group. Who could not serve in any case when its turn came goes to
-/// the end of the queue; who may only not sit in this one keeps its turn.
+/// itself, its own group or an institution that it vouched for (a hub counts as its sponsor), and
+/// no two members of a panel share a group.
+///
+/// @notice Who could not serve in any case when its turn came goes to the end of the queue; who may
+/// only not sit in this one keeps its turn.
 interface IJudgePool is IModule {
     /// @notice An institution's offer to judge.
     /// @param cred Credential that sits for it; 0 for no seat.
@@ -41,7 +43,7 @@ interface IJudgePool is IModule {
     function leavePool(bytes16 inst) external;
     function leavePoolBySig(bytes16 inst, Auth calldata auth) external;
 
-    /// @notice Draws those whose turn it is among the first 64 of the queue. Restricted to PANEL.
+    /// @notice Draws those whose turn it is among the first 32 of the queue. Restricted to PANEL.
     /// @param parties Institutions or hubs that the case is about.
     /// @param sitting Who sits in the case already; their groups are taken.
     /// @param former Who sat before and comes last.

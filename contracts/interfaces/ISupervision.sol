@@ -9,10 +9,10 @@ import {IModule} from "./IModule.sol";
 /// once more on appeal. Every stage has an end after which anyone may move the case on: within 57 d
 /// and one call a stage it is over, whoever is silent.
 interface ISupervision is IModule {
-    /// @notice Filed → Answered | Silent → Evidence → Panel → Ruled → Executed. Ruled → Appealed →
-    /// Panel, once. Filed, Evidence → RuleDecided or Conceded → Executed. Filed → Withdrawn.
-    /// Answered, Silent, RuleDecided, Appealed and Conceded are passed through in one call; Commit
-    /// and Reveal are windows of Panel that Arbitration keeps.
+    /// @notice Filed → Answered | Silent → Evidence → Panel → Ruled → Executed.
+    /// Ruled → Appealed → Panel, once. Filed, Evidence → RuleDecided or Conceded, then
+    /// Executed. Filed → Withdrawn. Answered, Silent, RuleDecided, Appealed and Conceded are
+    /// passed through in one call; Commit and Reveal are windows of Panel that Arbitration keeps.
     enum Stage {
         None,
         Filed,

@@ -95,8 +95,8 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
         if (!_institutions().mayAct(subject, inst, roles)) revert NotParty(inst, signer);
     }
 
-    /// @dev Checks that `signer` speaks for a party to a case: as an OFFICER of an institution, or as
-    /// the hub that complains or is complained about.
+    /// @dev Checks that `signer` speaks for a party to a case: as an OFFICER of an institution, or
+    /// as the hub that complains or is complained about.
     function _requirePartySpeaker(address signer, bytes16 party) internal view {
         if (party == 0 || _keys().subjectOf(signer) != party) {
             _requireActor(signer, party, Roles.OFFICER);

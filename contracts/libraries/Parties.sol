@@ -7,7 +7,8 @@ import {Codes} from "./Codes.sol";
 
 /// @title Who stands behind a party.
 library Parties {
-    /// @notice The institution whose interests a party shares: a hub's sponsor, or the party itself.
+    /// @notice The institution whose interests a party shares: a hub's sponsor, or the party
+    /// itself.
     function principalOf(IDirectory directory, bytes16 party) internal view returns (bytes16) {
         address hubs = directory.addressOf(Codes.DATA_HUB_REGISTRY);
         if (hubs == address(0)) return party;

@@ -21,8 +21,8 @@ library Votes {
         return (Codes.NOT_PROVEN, 0);
     }
 
-    /// @notice The severity in the middle, the lower of two: of all votes in ascending order the one
-    /// at place ⌈all/2⌉.
+    /// @notice The severity in the middle, the lower of two: of all votes in ascending order the
+    /// one at place ⌈all/2⌉.
     function lowerMedian(uint256 minor, uint256 major, uint256 all) internal pure returns (uint8) {
         uint256 place = (all + 1) / 2;
         if (minor >= place) return Codes.MINOR;

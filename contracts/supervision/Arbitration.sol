@@ -246,13 +246,9 @@ contract Arbitration is Module, IArbitration {
         emit VoteCommitted(caseId, round, cred, commitment);
     }
 
-    function _voteInterim(
-        address signer,
-        bytes32 caseId,
-        bytes16 cred,
-        uint8 level,
-        uint64 until
-    ) private {
+    function _voteInterim(address signer, bytes32 caseId, bytes16 cred, uint8 level, uint64 until)
+        private
+    {
         Bench storage bench = _sitting(caseId);
         Judge storage judge = _judge(bench, cred);
         _requireJudge(signer, judge);
@@ -290,17 +286,12 @@ contract Arbitration is Module, IArbitration {
     // ── drawing ──
 
     /// @dev Draws a panel and opens its windows; says whether enough may sit.
-    function _draw(bytes32 caseId, bytes16 complainant, bytes16 respondent)
-        private
-        returns (bool)
-    {
+    function _draw(bytes32 caseId, bytes16 complainant, bytes16 respondent) private returns (bool) {
         uint8 round = _rounds[caseId];
-        IJudgePool.Seat[] memory seats = _pool().draw(
-            [complainant, respondent],
-            new bytes16[](0),
-            _formerOf(caseId),
-            round == FIRST ? PANEL_SIZE : APPEAL_SIZE
-        );
+        uint8 wanted = round == FIRST ? PANEL_SIZE : APPEAL_SIZE;
+        bytes16[] memory none;
+        IJudgePool.Seat[] memory seats =
+            _pool().draw([complainant, respondent], none, _formerOf(caseId), wanted);
         if (seats.length == 0) return false;
         Bench storage bench = _benches[caseId][round];
         uint8 draws = bench.draws + 1;
@@ -340,9 +331,8 @@ contract Arbitration is Module, IArbitration {
         returns (bytes16 next)
     {
         ISupervision.Case memory c = _caseOf(caseId);
-        IJudgePool.Seat[] memory seats = _pool().draw(
-            [c.complainant, c.respondent], _sittingOn(bench), _formerOf(caseId), 1
-        );
+        IJudgePool.Seat[] memory seats =
+            _pool().draw([c.complainant, c.respondent], _sittingOn(bench), _formerOf(caseId), 1);
         (judge.inst, judge.cred, judge.interimLevel, judge.interimUntil) = (0, 0, 0, 0);
         if (seats.length == 0) ++bench.vacant;
         else (judge.inst, judge.cred) = (seats[0].inst, seats[0].cred);

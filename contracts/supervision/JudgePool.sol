@@ -13,8 +13,8 @@ import {Parties} from "../libraries/Parties.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title JudgePool: who may judge, and whose turn it is.
-/// @dev The n seats are numbered 0…n − 1, at most 255, and the queue is a string of these numbers,
-/// one byte each, next in turn first. So a whole queue is read and written in nine slots.
+/// @dev The n seats are numbered from 0, at most to 255, and the queue is a string of these
+/// numbers, one byte each, next in turn first. So a queue is read and written in nine slots.
 contract JudgePool is Module, IJudgePool {
     // ── types ──
 
@@ -32,7 +32,7 @@ contract JudgePool is Module, IJudgePool {
     }
 
     /// @dev A walk through the queue for those who may sit in one case.
-    /// @param barred The parties or their hubs' sponsors, who vouched for them, and who already sits.
+    /// @param barred The parties or their hubs' sponsors, who vouched for them, and who sits.
     /// @param barredCount How many of `barred` are in use.
     /// @param groups Groups of the parties, and of those already sitting or chosen.
     /// @param groupCount How many of `groups` are in use.
@@ -62,7 +62,7 @@ contract JudgePool is Module, IJudgePool {
 
     uint256 private constant POOL_MAX = 256;
     /// @dev Most seats that a draw looks at, so that it stays within its gas.
-    uint256 private constant WALK_MAX = 64;
+    uint256 private constant WALK_MAX = 32;
     uint256 private constant PANEL_MIN = 3;
     uint256 private constant PANEL_MAX = 9;
 

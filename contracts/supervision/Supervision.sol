@@ -385,7 +385,8 @@ contract Supervision is Module, ISupervision {
 
     // ── what other modules know ──
 
-    /// @dev Modules whose objects people can complain about; AccessRegistry answers for CareRegistry.
+    /// @dev Modules whose objects people can complain about; AccessRegistry answers for
+    /// CareRegistry.
     function _sources() private pure returns (bytes32[3] memory) {
         return [Codes.DELIVERY_LEDGER, Codes.ACCESS_REGISTRY, Codes.COMPUTE_JOBS];
     }
@@ -428,8 +429,8 @@ contract Supervision is Module, ISupervision {
         if (_now() > fileBy) revert TooLate(fileBy);
     }
 
-    /// @dev Checks that complainant and respondent are the two sides of the subject. An open hub may
-    /// complain about a party without being the other.
+    /// @dev Checks that complainant and respondent are the two sides of the subject. An open hub
+    /// may complain about a party without being the other.
     function _requireParties(address signer, Complaint calldata complaint)
         private
         view

@@ -182,6 +182,8 @@ contract CredibilityTest is AccessBase {
         _take(Roles.SCORERS_ROLE);
     }
 
+    // ── record and score ──
+
     function test_RecordIsRestricted() public {
         _expect(_unauthorized(stranger));
         vm.prank(stranger);

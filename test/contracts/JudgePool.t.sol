@@ -174,7 +174,7 @@ contract JudgePoolTest is PanelBase {
         judgePool.leavePool(NORTH);
     }
 
-    // ── drawPanel ──
+    // ── draw ──
 
     function test_DrawTakesWhoServedLongestAgo() public {
         _judges(7);
@@ -322,16 +322,16 @@ contract JudgePoolTest is PanelBase {
         _order(_list(hex"0001020304050607"));
     }
 
-    function test_DrawLooksAt64Seats() public {
-        _judges(70);
-        for (uint256 i = 0; i < 62; ++i) {
+    function test_DrawLooksAt32Seats() public {
+        _judges(37);
+        for (uint256 i = 0; i < 30; ++i) {
             vm.prank(peers[i].account.addr);
             institutions.endPractitioner(peers[i].cred);
         }
         bytes32 caseId = _empanelled();
         _rulingIs(caseId, NOT_PROVEN, 0);
-        assertEq(judgePool.pool()[0], _inst(62), "who could not serve went to the end");
-        assertEq(judgePool.pool()[69], _inst(61));
+        assertEq(judgePool.pool()[0], _inst(30), "who could not serve went to the end");
+        assertEq(judgePool.pool()[36], _inst(29));
     }
 
     function test_DrawOfOneIsASuccessor() public {
@@ -364,5 +364,38 @@ contract JudgePoolTest is PanelBase {
         _expect(_outOfBounds(10, 0, 9));
         judgePool.draw([NORTH, SOUTH], none, ten, 5);
         assertEq(judgePool.draw([NORTH, SOUTH], none, none, 9).length, 0, "nobody there");
+    }
+
+    // ── gas ──
+
+    /// @dev 27 seats whose credential has ended, then the five that are drawn: the dearest walk of
+    /// 32 steps, with everything read for the first time.
+    function test_DrawOf32StepsStaysWithinItsGas() public {
+        _judges(38);
+        for (uint256 i = 0; i < 27; ++i) {
+            vm.prank(peers[i].account.addr);
+            institutions.endPractitioner(peers[i].cred);
+        }
+        bytes32 caseId = _filed(_offered());
+        _pastDeadline(caseId);
+        supervision.advance(caseId);
+        _pastDeadline(caseId);
+        address[6] memory all = [
+            address(supervision),
+            address(arbitration),
+            address(judgePool),
+            address(institutions),
+            address(sanctions),
+            address(directory)
+        ];
+        for (uint256 i = 0; i < all.length; ++i) {
+            vm.cool(all[i]);
+        }
+        uint256 before = gasleft();
+        supervision.advance(caseId);
+        uint256 used = before - gasleft();
+        emit log_named_uint("gas of a draw of 32 steps", used);
+        assertEq(_panel(caseId).size, 5);
+        assertLt(used, 1_000_000 - 21_000 - 1000, "G4, with the transaction's own cost");
     }
 }

@@ -233,6 +233,8 @@ contract LensTest is PanelBase {
 
 /// @notice Pages about jobs (Lens.tree).
 contract LensJobTest is ComputeBase {
+    // ── jobPage ──
+
     function test_JobPage() public {
         ILens lens = ILens(_at(Codes.LENS));
         bytes32 jobId = _running(3);

@@ -7,8 +7,8 @@ import {ISupervision} from "../../../contracts/interfaces/ISupervision.sol";
 import {PanelBase} from "../PanelBase.t.sol";
 
 /// @notice Invariants S1, S2 and S3: whatever parties, judges, strangers and time do to cases.
-/// @dev The functions between the lines are what the fuzzer calls, in any order; whatever is refused
-/// counts as silence.
+/// @dev The functions between the lines are what the fuzzer calls, in any order; whatever is
+/// refused counts as silence.
 contract CasesInvariantTest is PanelBase {
     uint256 private constant CASES_MAX = 3;
     uint256 private constant JUDGES = 12;
@@ -190,7 +190,8 @@ contract CasesInvariantTest is PanelBase {
 
     // ── S1 ──
 
-    /// @dev After each run everybody is silent but a stranger, who calls what is due when it is due.
+    /// @dev After each run everybody is silent but a stranger, who calls what is due when it is
+    /// due.
     function afterInvariant() public {
         uint64 start = _now();
         for (uint256 i = 0; i < _ids.length; ++i) {

@@ -77,7 +77,9 @@ contract CreditsInvariantTest is AccessBase {
                 _broken = "a request is paid once, by units or by credits";
             }
         } catch {
-            if (available >= cost || balance >= 5 * CREDIT) _broken = "refused though it could pay";
+            if (available >= cost || balance >= 5 * CREDIT) {
+                _broken = "refused though it could pay";
+            }
         }
     }
 
@@ -120,8 +122,12 @@ contract CreditsInvariantTest is AccessBase {
         }
     }
 
-    function invariant_CreditsAreConservedAndBucketsHoldTheirFill() public {
+    function invariant_NobodysCreditsMove() public view {
         assertEq(_broken, "");
+    }
+
+    /// @dev After each run: what is held is what was given, and no bucket holds more than its fill.
+    function afterInvariant() public {
         for (uint256 i = 0; i < HOLDERS; ++i) {
             (uint256 available, uint256 cost, uint64 retryAt) = incentives.quota(_holders[i]);
             assertLe(available, BUCKET, "a bucket never holds more than its capacity");

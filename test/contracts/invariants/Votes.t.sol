@@ -10,8 +10,8 @@ import {AccessBase} from "../AccessBase.t.sol";
 
 /// @notice Invariant G2: nobody gains a role but by a vote and after the timelock's delay, and the
 /// guardian can stop and cancel, but never start or grant.
-/// @dev The set is handed to the timelock, as in a real network. The functions between the lines are
-/// what the fuzzer calls, in any order; whatever is refused changes nothing.
+/// @dev The set is handed to the timelock, as in a real network. The functions between the lines
+/// are what the fuzzer calls, in any order; whatever is refused changes nothing.
 contract VotesInvariantTest is AccessBase {
     uint256 private constant PROPOSALS_MAX = 6;
 
@@ -163,7 +163,9 @@ contract VotesInvariantTest is AccessBase {
 
     function invariant_RolesComeByVotesOnly() public view {
         assertEq(_broken, "");
-        assertEq(_has(Roles.GUARDIAN_ROLE, hopeful), _executedGrants != 0, "by an executed vote only");
+        assertEq(
+            _has(Roles.GUARDIAN_ROLE, hopeful), _executedGrants != 0, "by an executed vote only"
+        );
         address[5] memory people = [guardian, admin, hopeful, north.addr, stranger];
         for (uint256 i = 0; i < 5; ++i) {
             assertFalse(_has(Roles.ADMIN_ROLE, people[i]), "administration is the timelock's");

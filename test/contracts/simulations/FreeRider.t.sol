@@ -39,7 +39,7 @@ contract FreeRiderSimulation is SimulationBase {
             uint256[] memory line = new uint256[](7);
             line[0] = week;
             (line[1], line[2], line[3]) =
-                (_requests(_sharer, WANTED), _requests(_newcomer, WANTED), _requests(_rider, WANTED));
+            (_requests(_sharer, WANTED), _requests(_newcomer, WANTED), _requests(_rider, WANTED));
             (line[4], line[5], line[6]) = (_lcbBps(_sharer), _lcbBps(_newcomer), _lcbBps(_rider));
             _write(line);
             for (uint256 i = 0; i < 3; ++i) {

@@ -7,8 +7,9 @@ import {Roles} from "../../../contracts/libraries/Roles.sol";
 import {AccessBase} from "../AccessBase.t.sol";
 
 /// @title Years of trading in a minute, on the real contracts.
-/// @notice A simulation plays the part of the modules that report to Credibility and Incentives, with
-/// a seed (`MSNET_SEED`, 1 unless given). It prints a small table and writes the same numbers to
+/// @notice A simulation plays the part of the modules that report to Credibility and Incentives,
+/// with a seed (`MSNET_SEED`, 1 unless given). It prints a small table and writes the same numbers
+/// to
 /// `target/forge/simulations/<name>.csv`, from which `contracts/simulations/plot` draws.
 abstract contract SimulationBase is AccessBase {
     uint256 internal constant WEEK = 7 days;

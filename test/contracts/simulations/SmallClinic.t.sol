@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {SimulationBase} from "./SimulationBase.t.sol";
 
-/// @notice Two years of a small clinic with one delivery a month beside a large hospital with forty,
-/// and what one bad month (a key that was never released) costs each of them.
+/// @notice Two years of a small clinic with one delivery a month beside a large hospital with
+/// forty, and what one bad month (a key that was never released) costs each of them.
 contract SmallClinicSimulation is SimulationBase {
     uint256 private constant MONTHS = 24;
     uint256 private constant BAD_MONTH = 12;
@@ -23,7 +23,8 @@ contract SmallClinicSimulation is SimulationBase {
 
     function test_SmallClinicIsTrustedToo() public {
         _open(
-            "small-clinic", "month,clinic_lcb,hospital_lcb,clinic_weekly,hospital_weekly,clinic_credits"
+            "small-clinic",
+            "month,clinic_lcb,hospital_lcb,clinic_weekly,hospital_weekly,clinic_credits"
         );
         uint256 before = 0;
         uint256[] memory line = new uint256[](6);
