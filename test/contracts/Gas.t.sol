@@ -65,7 +65,7 @@ contract GasTest is ComputeBase {
     function test_Records() public {
         vm.prank(north.addr);
         records.anchor(NORTH, 1, 0, keccak256("root 1"), 14, 1);
-        _gas("anchor, an institution's first");
+        _gas("anchor, first of an institution");
         vm.prank(north.addr);
         records.anchor(NORTH, 2, keccak256("root 1"), keccak256("root 2"), 14, 1);
         uint256 later = _gas("anchor");

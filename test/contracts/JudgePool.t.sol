@@ -322,16 +322,16 @@ contract JudgePoolTest is PanelBase {
         _order(_list(hex"0001020304050607"));
     }
 
-    function test_DrawLooksAt40Seats() public {
-        _judges(45);
-        for (uint256 i = 0; i < 38; ++i) {
+    function test_DrawLooksAt32Seats() public {
+        _judges(37);
+        for (uint256 i = 0; i < 30; ++i) {
             vm.prank(peers[i].account.addr);
             institutions.endPractitioner(peers[i].cred);
         }
         bytes32 caseId = _empanelled();
         _rulingIs(caseId, NOT_PROVEN, 0);
-        assertEq(judgePool.pool()[0], _inst(38), "who could not serve went to the end");
-        assertEq(judgePool.pool()[44], _inst(37));
+        assertEq(judgePool.pool()[0], _inst(30), "who could not serve went to the end");
+        assertEq(judgePool.pool()[36], _inst(29));
     }
 
     function test_DrawOfOneIsASuccessor() public {
@@ -368,11 +368,11 @@ contract JudgePoolTest is PanelBase {
 
     // ── gas ──
 
-    /// @dev 35 seats whose credential has ended, then the five that are drawn: the dearest walk of
-    /// 40 steps, with everything read for the first time.
-    function test_DrawOf40StepsStaysWithinItsGas() public {
-        _judges(46);
-        for (uint256 i = 0; i < 35; ++i) {
+    /// @dev 27 seats whose credential has ended, then the five that are drawn: the dearest walk of
+    /// 32 steps, with everything read for the first time.
+    function test_DrawOf32StepsStaysWithinItsGas() public {
+        _judges(38);
+        for (uint256 i = 0; i < 27; ++i) {
             vm.prank(peers[i].account.addr);
             institutions.endPractitioner(peers[i].cred);
         }
@@ -394,7 +394,7 @@ contract JudgePoolTest is PanelBase {
         uint256 before = gasleft();
         supervision.advance(caseId);
         uint256 used = before - gasleft();
-        emit log_named_uint("gas of a draw of 40 steps", used);
+        emit log_named_uint("gas of a draw of 32 steps", used);
         assertEq(_panel(caseId).size, 5);
         assertLt(used, 1_000_000 - 21_000 - 1000, "G4, with the transaction's own cost");
     }
