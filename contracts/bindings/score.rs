@@ -115,7 +115,9 @@ pub fn decay(elapsed_secs: u64) -> u128 {
 
 /// `value·factor`, rounded down.
 pub fn scale(value: u128, factor: u128) -> u128 {
-    (U256::from(value) * U256::from(factor) >> 64).to::<u128>()
+    let product: U256 = U256::from(value) * U256::from(factor);
+    let shifted: U256 = product >> 64_usize;
+    shifted.to::<u128>()
 }
 
 /// The part of a positive weight that one counterparty, and one group (0 if it has none), may still give.
@@ -140,10 +142,11 @@ pub const fn prior_bps(tier: u8) -> u16 {
 
 /// Mean and lower bound of a score from decayed sums.
 pub fn estimate(r: u128, s: u128, prior_bps: u16) -> (u128, u128) {
+    let q64 = |value: U256| -> U256 { value << 64_usize };
     let (one, total) = (U256::from(ONE), U256::from(r + s + PRIOR_WEIGHT));
     let good = U256::from(r + PRIOR_WEIGHT * u128::from(prior_bps) / 10_000);
-    let mean = (good << 64) / total;
-    let variance = ((mean * (one - mean)) << 64) / (total + one);
+    let mean: U256 = q64(good) / total;
+    let variance: U256 = q64(mean * (one - mean)) / (total + one);
     (mean.to::<u128>(), mean.saturating_sub(variance.root(2)).to::<u128>())
 }
 
