@@ -543,9 +543,4 @@ contract KeyRegistry is Module, IKeyRegistry {
     function _accountId(address account) private pure returns (bytes32) {
         return bytes32(uint256(uint160(account)));
     }
-
-    /// @dev This registry answers for itself, also once Directory names a successor.
-    function _keys() internal view override returns (IKeyRegistry) {
-        return this;
-    }
 }
