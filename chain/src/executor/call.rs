@@ -169,7 +169,15 @@ impl Call<'_> {
     /// # Errors
     /// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
     pub fn run(&self, state: StateDb) -> Result<CallOutcome, ChainError> {
-        let (mut evm, tx) = self.prepare(Overlay::new(state))?;
+        self.run_over(Overlay::new(state))
+    }
+
+    /// Runs it on a state that something was written over already.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_over(&self, overlay: Overlay) -> Result<CallOutcome, ChainError> {
+        let (mut evm, tx) = self.prepare(overlay)?;
         match evm.transact(tx.clone()) {
             Ok(outcome) => {
                 let slots =
@@ -237,10 +245,12 @@ pub(crate) fn override_state(
     overrides: &StateOverrides,
 ) -> Result<(), ChainError> {
     for (&address, change) in overrides {
-        let account = overlay.account(address)?.unwrap_or_default();
-        let nonce = change.nonce.unwrap_or(account.nonce);
-        let balance = change.balance.unwrap_or(account.balance);
-        overlay.set_account(address, nonce, balance, change.code.clone())?;
+        if change.nonce.is_some() || change.balance.is_some() || change.code.is_some() {
+            let account = overlay.account(address)?.unwrap_or_default();
+            let nonce = change.nonce.unwrap_or(account.nonce);
+            let balance = change.balance.unwrap_or(account.balance);
+            overlay.set_account(address, nonce, balance, change.code.clone())?;
+        }
         if let Some(state) = &change.state {
             overlay.wipe_storage(address);
             state.iter().for_each(|(&slot, &value)| overlay.set_slot(address, slot, value));
