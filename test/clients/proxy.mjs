@@ -18,7 +18,9 @@ if (!reportFile) {
 const ajv = new Ajv.default({ strict: false, allErrors: false, logger: false });
 const judges = new Map();
 for (const method of JSON.parse(readFileSync(schemaFile, "utf8")).methods) {
-  judges.set(method.name, ajv.compile(method.result.schema));
+  // an empty list is one of hashes as well as one of logs: more than one alternative may fit
+  const schema = JSON.parse(JSON.stringify(method.result.schema).replaceAll('"oneOf"', '"anyOf"'));
+  judges.set(method.name, ajv.compile(schema));
 }
 
 const report = { answers: 0, judged: 0, methods: {}, misfits: [] };
