@@ -180,7 +180,15 @@ fn start(folder: &std::path::Path, more: &[&str]) -> (Running, u16) {
     let genesis = folder.join("genesis.json");
     let signer = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
     let made = run(&[
-        "genesis", "--chainid", "4242", "--signer", signer, "--timestamp", "1700000000", "--out", text(&genesis),
+        "genesis",
+        "--chainid",
+        "4242",
+        "--signer",
+        signer,
+        "--timestamp",
+        "1700000000",
+        "--out",
+        text(&genesis),
     ]);
     assert!(made.status.success(), "{made:#?}");
     let port = free_port();

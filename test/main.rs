@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod conformance;
 mod crash;
 mod demo;
 mod fuzz;

@@ -24,12 +24,8 @@ impl ForkId {
     /// As [`Self::new`], with the forks that replayed chains know beside.
     pub fn under(rules: &Rules, spec: &ChainSpec, genesis: (B256, u64), head: (u64, u64)) -> Self {
         let Rules::Replay(rules) = rules else { return Self::new(spec, genesis, head) };
-        let glaciers = [
-            rules.muir_glacier,
-            rules.arrow_glacier,
-            rules.gray_glacier,
-            rules.merge_netsplit,
-        ];
+        let glaciers =
+            [rules.muir_glacier, rules.arrow_glacier, rules.gray_glacier, rules.merge_netsplit];
         let times = rules.blob_schedule.iter().map(|(time, _)| *time);
         let times = times.filter(|time| *time > genesis.1).collect();
         Self::with(spec, genesis, head, glaciers.into_iter().flatten().collect(), times)

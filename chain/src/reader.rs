@@ -17,6 +17,7 @@ use crate::{
     executor::{
         call::{BlockOverrides, Call, CallOutcome, CallRequest, StateOverrides},
         rerun::{Rerun, Watched, watch_call},
+        simulate::Simulation,
     },
     replay::Rules,
     spec::ChainSpec,
@@ -380,6 +381,18 @@ impl ChainReader {
         watch_call(&call, overlay, inspector)
     }
 
+    /// Blocks that nobody made, on the state after a canonical one.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] if the block is not canonical; [`ChainError::HistoryPruned`] if it is too old; what the
+    /// store says if it fails.
+    pub fn simulation(&self, block_hash: B256) -> Result<Simulation, ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let state = view.kept_state_at(executed.number())?;
+        Ok(Simulation::new(view.rules().clone(), self.0.spec.clone(), state))
+    }
+
     /// A block on a canonical parent, as it was before its first transaction.
     ///
     /// # Errors
@@ -387,8 +400,7 @@ impl ChainReader {
     pub fn rerun_foreign(&self, header: &Header) -> Result<Rerun, ChainError> {
         let view = self.0.view();
         let parent = canonical(&view, header.parent_hash)?;
-        let (state, author) =
-            (view.kept_state_at(parent.number())?, view.rules().author(header)?);
+        let (state, author) = (view.kept_state_at(parent.number())?, view.rules().author(header)?);
         Rerun::new(view.rules(), &self.0.spec, state, header, author)
     }
 

@@ -159,7 +159,9 @@ mod tests {
     fn flags_name_namespaces() {
         let access = Access::new(Some(&named(&["eth", " net", ""])), false, false, false);
         let access = access.expect("known names");
-        assert!(access.allows("net_version", Trust::Open) && access.allows("rpc_modules", Trust::Open));
+        assert!(
+            access.allows("net_version", Trust::Open) && access.allows("rpc_modules", Trust::Open)
+        );
         assert!(!access.allows("debug_getRawBlock", Trust::Open));
         let methods = ["eth_call", "net_version", "debug_getRawBlock"];
         let modules = access.modules(methods.into_iter(), Trust::Open);

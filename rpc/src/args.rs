@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::Args;
@@ -100,6 +101,15 @@ pub struct RpcArgs {
         default_value_t = limits::CALL_GAS
     )]
     pub gas_cap: u64,
+    /// Seconds that one eth_call, estimate or trace may take
+    #[arg(
+        long = "rpc.evmtimeout",
+        env = "MSNET_RPC_EVMTIMEOUT",
+        value_name = "SECONDS",
+        default_value_t = limits::CALL_TIME.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=60)
+    )]
+    pub evm_timeout: u64,
     /// Blocks of one eth_getLogs from another machine
     #[arg(
         long = "rpc.logs.range",
@@ -162,6 +172,7 @@ impl RpcArgs {
             limits: Limits {
                 batch_calls: self.batch_calls,
                 call_gas: self.gas_cap,
+                call_time: Duration::from_secs(self.evm_timeout),
                 log_range: self.log_range,
             },
         })

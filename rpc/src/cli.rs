@@ -72,7 +72,9 @@ fn print_start(node: &Node, server: &RpcServer, config: &RpcConfig) -> Result<()
         head.block.hash(),
         addr = server.local_addr(),
     );
-    for (name, addr) in [("WebSocket alone at ws", server.ws_addr()), ("metrics at http", server.metrics_addr())] {
+    for (name, addr) in
+        [("WebSocket alone at ws", server.ws_addr()), ("metrics at http", server.metrics_addr())]
+    {
         if let Some(addr) = addr {
             text.push_str(&format!("  {name}://{addr}\n"));
         }

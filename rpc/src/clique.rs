@@ -86,9 +86,9 @@ pub fn signer(context: &Context, args: &Args) -> RpcResult {
     let (sealed,): (Sealed,) = args.read()?;
     let failed = || RpcError::Server("recovery failed".to_owned());
     match sealed {
-        Sealed::Header(header) => {
-            recover_signer(&header).map(address).map_err(|error| RpcError::Server(error.to_string()))
-        }
+        Sealed::Header(header) => recover_signer(&header)
+            .map(address)
+            .map_err(|error| RpcError::Server(error.to_string())),
         Sealed::Block(id, asked) => {
             let missing = || RpcError::Server(format!("missing block {asked}"));
             let block = id.block(context)?.ok_or_else(missing)?;

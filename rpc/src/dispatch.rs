@@ -14,17 +14,15 @@ use std::{
 use jsonrpsee::{Methods, RpcModule};
 
 use crate::{
-    clique,
+    admin, clique,
     context::Context,
     debug::{raw, state as debug_state, trace as debug_trace},
     error::{RpcError, RpcResult},
-    eth::{
-        account, block, call, config, fee, fill, filter, log, submit, sync, transaction,
-    },
+    eth::{account, block, call, config, fee, fill, filter, log, submit, sync, transaction},
     net,
     ots::{block as ots_block, search, transaction as ots_transaction},
     param::Args,
-    subscribe,
+    perm, simulate, subscribe,
     trace::methods as trace,
     txpool, web3,
 };
@@ -98,6 +96,10 @@ const READS: &[(&str, Read)] = &[
     ("debug_getBadBlocks", raw::bad_blocks),
     ("debug_codeByHash", debug_state::code_by_hash),
     ("ots_getApiLevel", ots_block::api_level),
+    ("admin_nodeInfo", admin::node_info),
+    ("admin_peers", admin::peers),
+    ("perm_getAccountsAllowlist", perm::accounts),
+    ("perm_getNodesAllowlist", perm::nodes),
     ("erigon_getHeaderByNumber", ots_block::header_by_number),
 ];
 
@@ -115,7 +117,14 @@ const WORK: &[(&str, Read)] = &[
     ("eth_getTransactionBySenderAndNonce", transaction::by_sender_and_nonce),
     ("eth_fillTransaction", fill::fill),
     ("eth_signTransaction", fill::sign),
+    ("eth_simulateV1", simulate::simulate),
     ("clique_propose", clique::propose),
+    ("admin_exportChain", admin::export_chain),
+    ("perm_addAccountsToAllowlist", perm::add_accounts),
+    ("perm_removeAccountsFromAllowlist", perm::remove_accounts),
+    ("perm_addNodesToAllowlist", perm::add_nodes),
+    ("perm_removeNodesFromAllowlist", perm::remove_nodes),
+    ("perm_reloadPermissionsFromFile", perm::reload),
     ("clique_discard", clique::discard),
     ("debug_traceTransaction", debug_trace::transaction),
     ("debug_traceBlockByNumber", debug_trace::block_by_number),
@@ -149,6 +158,7 @@ const WORK: &[(&str, Read)] = &[
 const COMMANDS: &[(&str, Command)] = &[
     ("eth_sendRawTransaction", |context, args| Box::pin(submit::send_raw(context, args))),
     ("eth_sendTransaction", |context, args| Box::pin(submit::send(context, args))),
+    ("admin_importChain", |context, args| Box::pin(admin::import_chain(context, args))),
     ("eth_sendRawTransactionSync", |context, args| Box::pin(sync::send_raw(context, args))),
 ];
 

@@ -65,10 +65,8 @@ pub fn stack_flaw(step: Step) -> Option<String> {
 /// Why a frame ended that did not succeed. `step` is its last one, if it took any.
 pub fn describe(result: InstructionResult, step: Option<Step>) -> String {
     use InstructionResult as Result;
-    let is_undefined = matches!(
-        result,
-        Result::OpcodeNotFound | Result::NotActivated | Result::InvalidFEOpcode
-    );
+    let is_undefined =
+        matches!(result, Result::OpcodeNotFound | Result::NotActivated | Result::InvalidFEOpcode);
     if let Some(step) = step {
         if is_undefined {
             return format!("invalid opcode: {}", opcode_name(step.opcode));

@@ -136,8 +136,7 @@ async fn answer_batch(
         }
         rest = later;
         let reply = if out.len() > limits::ANSWER_BYTES {
-            matches!(entry, Entry::Call(_))
-                .then(|| Reply::failure(entry.id(), &RpcError::TooLarge))
+            matches!(entry, Entry::Call(_)).then(|| Reply::failure(entry.id(), &RpcError::TooLarge))
         } else {
             answer_entry(door, caller, entry, answer).await
         };
@@ -288,14 +287,18 @@ async fn answer_call(
         MethodCallback::Subscription(run) => {
             let session = caller.session.as_ref().ok_or(RpcError::NotificationsNotSupported)?;
             let permit = door.context.subscriptions.clone().try_acquire_owned();
-            let permit = permit.map_err(|_| too_many_subscriptions("in all", limits::SUBSCRIPTIONS))?;
+            let permit =
+                permit.map_err(|_| too_many_subscriptions("in all", limits::SUBSCRIPTIONS))?;
             let subscription_permit = session.subscriptions.acquire().ok_or_else(|| {
                 let most = limits::SUBSCRIPTIONS_PER_CONNECTION as usize;
                 too_many_subscriptions("on one connection", most)
             })?;
             let (to_stream, mut stream) = mpsc::channel(STREAM_BUFFER);
-            let state =
-                SubscriptionState { conn_id: session.id, id_provider: &HexIds, subscription_permit };
+            let state = SubscriptionState {
+                conn_id: session.id,
+                id_provider: &HexIds,
+                subscription_permit,
+            };
             let mut extensions = extensions;
             extensions.insert(Arc::new(permit));
             extensions.insert(Arc::clone(&session.hangup));

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod admin;
 pub mod args;
 pub mod auth;
 pub mod block_id;
@@ -37,12 +38,14 @@ pub mod metrics;
 pub mod net;
 pub mod ots;
 pub mod param;
+pub mod perm;
 pub mod rate;
 pub mod ready;
 pub mod render;
 pub mod reply;
 pub mod server;
 mod session;
+pub mod simulate;
 pub mod subscribe;
 pub mod trace;
 pub mod txpool;

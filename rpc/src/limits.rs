@@ -55,6 +55,8 @@ pub const FILTER_LIFE: Duration = Duration::from_secs(5 * 60);
 pub const PENDING_RING: usize = 65_536;
 /// Gas of one `eth_call` or estimate.
 pub const CALL_GAS: u64 = 50_000_000;
+/// Time of one `eth_call` or estimate.
+pub const CALL_TIME: Duration = Duration::from_secs(5);
 /// Gas of one transaction under Osaka rules (EIP-7825).
 pub const OSAKA_TX_GAS: u64 = 16_777_216;
 /// Accounts in one set of state overrides.
@@ -65,6 +67,12 @@ pub const ACCESS_LIST_ROUNDS: usize = 10;
 pub const TRACE_TIME: Duration = Duration::from_secs(5);
 /// Steps that the default tracer shows of one transaction: about 100 MB of JSON.
 pub const TRACE_STEPS: usize = 200_000;
+/// Blocks of one `eth_simulateV1`, those between the asked ones included.
+pub const SIMULATE_BLOCKS: u64 = 256;
+/// Calls of one `eth_simulateV1`.
+pub const SIMULATE_CALLS: usize = 1_000;
+/// Entries of one change of an allowlist (`perm_*`).
+pub const PERMITTED: usize = 1_000;
 /// Blocks of one `trace_filter`.
 pub const TRACE_RANGE: u64 = 1_000;
 /// Entries of one `trace_filter`.
@@ -108,6 +116,8 @@ pub struct Limits {
     pub batch_calls: usize,
     /// Gas of one call (`--rpc.gascap`).
     pub call_gas: u64,
+    /// Time of one call (`--rpc.evmtimeout`).
+    pub call_time: Duration,
     /// Blocks of one `eth_getLogs` on a listener that strangers can reach (`--rpc.logs.range`).
     pub log_range: u64,
 }
@@ -117,6 +127,7 @@ impl Default for Limits {
         Self {
             batch_calls: BATCH_CALLS,
             call_gas: CALL_GAS,
+            call_time: CALL_TIME,
             log_range: LOG_RANGE,
         }
     }

@@ -124,7 +124,10 @@ async fn serve(
         .header_read_timeout(limits::HEADER_TIME)
         .max_buf_size(limits::HEADER_BYTES)
         .max_headers(limits::HEADER_COUNT)
-        .serve_connection(TokioIo::new(Patient::new(socket, limits::WRITE_TIME)), TowerToHyperService::new(service))
+        .serve_connection(
+            TokioIo::new(Patient::new(socket, limits::WRITE_TIME)),
+            TowerToHyperService::new(service),
+        )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -241,18 +244,12 @@ impl AsyncWrite for Patient {
         self.socket.is_write_vectored()
     }
 
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.socket).poll_flush(context);
         self.judge(context, flushed)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = Pin::new(&mut self.socket).poll_shutdown(context);
         self.judge(context, ended)
     }

@@ -140,7 +140,12 @@ impl Metrics {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
         };
         let name = "rpc_request_seconds";
-        head(&mut out, name, "histogram", "time to answer a call, by method and error code (0 is success)");
+        head(
+            &mut out,
+            name,
+            "histogram",
+            "time to answer a call, by method and error code (0 is success)",
+        );
         let mut calls: Vec<_> = self.calls.iter().collect();
         calls.sort_by_key(|(method, _)| **method);
         for (method, by_code) in calls {
@@ -156,7 +161,12 @@ impl Metrics {
             let name = format!("rpc_open_connections{{transport=\"{label}\"}}");
             line(&mut out, &name, open.load(Ordering::Relaxed));
         }
-        head(&mut out, "rpc_refused_total", "counter", "requests and connections refused before dispatch");
+        head(
+            &mut out,
+            "rpc_refused_total",
+            "counter",
+            "requests and connections refused before dispatch",
+        );
         for (why, count) in self.refused.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             line(&mut out, &format!("rpc_refused_total{{why=\"{why}\"}}"), count);
         }
@@ -166,7 +176,12 @@ impl Metrics {
         let subscriptions = limits::SUBSCRIPTIONS - context.subscriptions.available_permits();
         let header = chain.block.header();
         for (name, kind, help, value) in [
-            ("rpc_body_bytes_total", "counter", "bytes of request bodies", self.body_bytes.load(Ordering::Relaxed)),
+            (
+                "rpc_body_bytes_total",
+                "counter",
+                "bytes of request bodies",
+                self.body_bytes.load(Ordering::Relaxed),
+            ),
             ("rpc_subscriptions", "gauge", "subscriptions in force", subscriptions as u64),
             ("rpc_filters", "gauge", "polling filters in force", context.filters.count() as u64),
             ("chain_head_number", "gauge", "height of the head", header.number),
@@ -175,8 +190,18 @@ impl Metrics {
             ("txpool_pending", "gauge", "transactions that may enter a block", pending as u64),
             ("txpool_queued", "gauge", "transactions that wait for others", queued as u64),
             ("node_peers", "gauge", "connected nodes", node.peer_count()),
-            ("node_read_only", "gauge", "1 while the disk is too full to write", node.is_read_only().into()),
-            ("node_sealing", "gauge", "1 if this node has the key of a signer", node.is_sealing().into()),
+            (
+                "node_read_only",
+                "gauge",
+                "1 while the disk is too full to write",
+                node.is_read_only().into(),
+            ),
+            (
+                "node_sealing",
+                "gauge",
+                "1 if this node has the key of a signer",
+                node.is_sealing().into(),
+            ),
         ] {
             head(&mut out, name, kind, help);
             line(&mut out, name, value);
@@ -199,7 +224,10 @@ mod tests {
         for (code, below_100_us, sum) in [(0, 1, "0.000060"), (3, 0, "60.000000")] {
             let by_code = metrics.calls["eth_call"].lock().expect("no panic");
             by_code[&code].write(&mut out, "t", "");
-            assert!(out.contains(&format!("t_bucket{{le=\"0.000100\"}} {below_100_us}\n")), "{out}");
+            assert!(
+                out.contains(&format!("t_bucket{{le=\"0.000100\"}} {below_100_us}\n")),
+                "{out}"
+            );
             assert!(out.contains("t_bucket{le=\"+Inf\"} 1\n"), "{out}");
             assert!(out.contains(&format!("t_sum{{}} {sum}\n")), "{out}");
             out.clear();

@@ -19,8 +19,12 @@ const BUCKETS: usize = 65_536;
 pub fn cost(method: &str) -> u32 {
     match method {
         "eth_sendRawTransaction" | "eth_sendRawTransactionSync" | "eth_sendTransaction" => 2,
-        "eth_call" | "eth_estimateGas" | "eth_createAccessList" | "eth_getProof"
-        | "eth_fillTransaction" | "eth_feeHistory" => 5,
+        "eth_call"
+        | "eth_estimateGas"
+        | "eth_createAccessList"
+        | "eth_getProof"
+        | "eth_fillTransaction"
+        | "eth_feeHistory" => 5,
         "eth_getLogs" | "eth_getFilterLogs" | "eth_getFilterChanges" => 10,
         "eth_simulateV1" => 20,
         _ => match method.split_once('_') {

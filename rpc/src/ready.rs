@@ -24,6 +24,7 @@ use crate::{
     },
     limits,
     param::Args,
+    voice::Voice,
 };
 
 /// The kept blocks of one server.
@@ -55,13 +56,13 @@ pub struct LogsJson {
 }
 
 impl LogsJson {
-    fn new(context: &Context, block: &ExecutedBlock) -> Self {
+    fn new(block: &ExecutedBlock, voice: Voice) -> Self {
         let (mut text, mut ends) = (String::from("["), Vec::new());
         for position in log::positions(block) {
             if !ends.is_empty() {
                 text.push(',');
             }
-            text.push_str(&log::render(block, position, false, context.voice()).to_string());
+            text.push_str(&log::render(block, position, false, voice).to_string());
             ends.push(text.len());
         }
         text.push(']');
@@ -94,8 +95,8 @@ impl BlockJson {
     }
 
     /// The logs of the block, which must be this one.
-    pub fn logs(&self, context: &Context, block: &ExecutedBlock) -> &LogsJson {
-        self.logs.get_or_init(|| LogsJson::new(context, block))
+    pub fn logs(&self, block: &ExecutedBlock, voice: Voice) -> &LogsJson {
+        self.logs.get_or_init(|| LogsJson::new(block, voice))
     }
 }
 
@@ -116,14 +117,14 @@ impl Form {
         }
     }
 
-    fn render(self, context: &Context, block: &ExecutedBlock) -> Bytes {
+    fn render(self, block: &ExecutedBlock, context: &Context) -> Bytes {
+        let voice = context.voice();
         let value = match self {
-            Self::Hashes => render_block(block, false, context.voice()),
-            Self::Whole => render_block(block, true, context.voice()),
-            Self::Receipts => {
-                let all = 0..block.receipts.len();
-                Value::Array(all.map(|i| render_receipt(block, i, context)).collect())
-            }
+            Self::Hashes => render_block(block, false, voice),
+            Self::Whole => render_block(block, true, voice),
+            Self::Receipts => Value::Array(
+                (0..block.receipts.len()).map(|i| render_receipt(block, i, context)).collect(),
+            ),
         };
         value.to_string().into()
     }
@@ -216,11 +217,10 @@ async fn give(
         return Some(Ok(bytes.clone()));
     }
     if block.receipts.len() <= SMALL_BLOCK {
-        let bytes = form.of(&kept).get_or_init(|| form.render(context, &block));
-        return Some(Ok(bytes.clone()));
+        return Some(Ok(form.of(&kept).get_or_init(|| form.render(&block, context)).clone()));
     }
-    let run = Arc::clone(context);
-    let make = move || Ok(form.of(&kept).get_or_init(|| form.render(&run, &block)).clone());
+    let own = Arc::clone(context);
+    let make = move || Ok(form.of(&kept).get_or_init(|| form.render(&block, &own)).clone());
     Some(context.work.run(make).await)
 }
 

@@ -380,9 +380,7 @@ async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
     let collect = Limited::new(body, limits::BODY_BYTES).collect();
     match tokio::time::timeout(limits::BODY_TIME, collect).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(too_large())
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took over 15 s")),
     }

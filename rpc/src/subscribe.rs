@@ -28,8 +28,7 @@ use crate::{
         log::{self, Criteria, LogFilter},
         transaction::{hash_at, render_receipt, render_waiting},
     },
-    limits,
-    net,
+    limits, net,
     param::{Args, Flaw, Param as _},
     render::data,
 };
@@ -58,8 +57,7 @@ impl Kind {
         match name.as_str() {
             "newHeads" => Ok(Self::NewHeads),
             "logs" => {
-                let filter =
-                    LogFilter::from_json(&option.unwrap_or_default()).map_err(second)?;
+                let filter = LogFilter::from_json(&option.unwrap_or_default()).map_err(second)?;
                 Ok(Self::Logs(filter.criteria))
             }
             "newPendingTransactions" => match option {
@@ -146,7 +144,7 @@ async fn run(kind: Kind, pending: PendingSubscriptionSink, context: &Context) ->
         }
         Kind::Receipts(hashes) => {
             let events = context.node.subscribe();
-            follow_heads(pending, events, |change| receipts_of(context, change, &hashes)).await
+            follow_heads(pending, events, |change| receipts_of(&context, change, &hashes)).await
         }
         Kind::Syncing => {
             let Ok(sink) = pending.accept().await else { return false };

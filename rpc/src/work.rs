@@ -11,11 +11,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use crate::{
-    error::RpcError,
-    limits,
-    metrics::Histogram,
-};
+use crate::{error::RpcError, limits, metrics::Histogram};
 
 /// Permits for long work.
 #[derive(Debug)]

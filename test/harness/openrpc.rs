@@ -12,7 +12,8 @@ static JUDGES: LazyLock<HashMap<String, Value>> = LazyLock::new(|| {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let at = ["test/vectors/rpc/openrpc.json", "../test/vectors/rpc/openrpc.json"];
     let text = at.iter().find_map(|file| std::fs::read_to_string(root.join(file)).ok());
-    let document: Value = serde_json::from_str(&text.expect("the document is there")).expect("JSON");
+    let document: Value =
+        serde_json::from_str(&text.expect("the document is there")).expect("JSON");
     let methods = document["methods"].as_array().expect("a list of methods").iter();
     let judge = |method: &Value| {
         let name = method["name"].as_str().expect("a name").to_owned();
@@ -64,9 +65,9 @@ fn fits(schema: &Value, value: &Value, at: &str) -> Result<(), String> {
                 Some("number") => value.is_number(),
                 _ => return wrong(),
             },
-            "pattern" => value.as_str().is_none_or(|text| {
-                matches(wanted.as_str().expect("a pattern is text"), text)
-            }),
+            "pattern" => value
+                .as_str()
+                .is_none_or(|text| matches(wanted.as_str().expect("a pattern is text"), text)),
             "minimum" => value.as_f64().is_none_or(|number| Some(number) >= wanted.as_f64()),
             "maximum" => value.as_f64().is_none_or(|number| Some(number) <= wanted.as_f64()),
             "enum" => list().any(|one| one == value),
@@ -118,7 +119,13 @@ fn matches(pattern: &str, text: &str) -> bool {
         let digits = digits.strip_suffix(')').expect("it ends there");
         let (_, counted) = digits.split_once(']').expect("a class");
         let Some(number) = text.strip_prefix(prefix) else { return false };
-        let is_first = |digit: char| digit != '0' && matches(&format!("^{}$", &counted[..counted.find(']').expect("a class") + 1]), &digit.to_string());
+        let is_first = |digit: char| {
+            digit != '0'
+                && matches(
+                    &format!("^{}$", &counted[..counted.find(']').expect("a class") + 1]),
+                    &digit.to_string(),
+                )
+        };
         let mut rest = number.chars();
         return match rest.next() {
             Some('0') => number.len() == 1,
@@ -149,7 +156,9 @@ fn matches(pattern: &str, text: &str) -> bool {
         }
     };
     let is_digit = |byte: u8| {
-        byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte) || (is_upper_allowed && byte.is_ascii_hexdigit())
+        byte.is_ascii_digit()
+            || (b'a'..=b'f').contains(&byte)
+            || (is_upper_allowed && byte.is_ascii_hexdigit())
     };
     text.strip_prefix(prefix)
         .is_some_and(|rest| (least..=most).contains(&rest.len()) && rest.bytes().all(is_digit))

@@ -79,7 +79,8 @@ fn unchunk(mut body: &[u8]) -> Option<Vec<u8>> {
 
 /// The address in `http://host:port/`.
 pub(crate) fn address_of(url: &str) -> Result<String, String> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url}: only http:// is known"))?;
+    let rest =
+        url.strip_prefix("http://").ok_or_else(|| format!("{url}: only http:// is known"))?;
     Ok(rest.split('/').next().unwrap_or(rest).to_owned())
 }
 

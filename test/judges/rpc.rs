@@ -22,13 +22,17 @@ const GO_WORDS: [&str; 8] =
     ["json: ", " for common.", " for types.", " for hexutil.", "Go ", "<eval>", "ethapi.", "rpc."];
 
 /// Judges every line of a file, in order.
-pub(crate) fn judge(path: &Path, url: &str, differences: Option<&Path>) -> Result<Verdicts, String> {
+pub(crate) fn judge(
+    path: &Path,
+    url: &str,
+    differences: Option<&Path>,
+) -> Result<Verdicts, String> {
     let address = address_of(url)?;
     let known = differences.map(read_differences).transpose()?.unwrap_or_default();
     let mut verdicts = Vec::new();
     for (index, line) in unpacked(path)?.lines().enumerate() {
-        let exchange: Value = serde_json::from_str(line)
-            .map_err(|error| format!("line {}: {error}", index + 1))?;
+        let exchange: Value =
+            serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
         let name = format!("line {} ({})", index + 1, string(&exchange, "name")?);
         let verdict = judge_line(&exchange, &address);
         let verdict = match (known.get(&(index + 1)), verdict) {
@@ -41,7 +45,7 @@ pub(crate) fn judge(path: &Path, url: &str, differences: Option<&Path>) -> Resul
     Ok(verdicts)
 }
 
-fn read_differences(path: &Path) -> Result<BTreeMap<usize, String>, String> {
+pub(crate) fn read_differences(path: &Path) -> Result<BTreeMap<usize, String>, String> {
     let json: Value = serde_json::from_str(&unpacked(path)?).map_err(text)?;
     let mut known = BTreeMap::new();
     for entry in json.as_array().ok_or("the differences are not a list")? {

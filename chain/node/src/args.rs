@@ -150,7 +150,10 @@ impl NodeArgs {
         if let [genesis, chain, rest @ ..] = self.replay.as_slice() {
             let forkchoice = rest.first().cloned();
             let replay = Some(Replay { chain: chain.clone(), forkchoice });
-            return Ok(NodeConfig { replay, ..NodeConfig::new(replay::read("the genesis", genesis)?) });
+            return Ok(NodeConfig {
+                replay,
+                ..NodeConfig::new(replay::read("the genesis", genesis)?)
+            });
         }
         let genesis = self.genesis(built_in)?;
         if let Some(want) = self.networkid {

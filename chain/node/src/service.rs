@@ -264,6 +264,7 @@ fn share(
     let mut config = txpool.pool_config(spec.zero_base_fee);
     config.price_limit = miner.gas_price.unwrap_or(config.price_limit);
     config.order = miner.order.unwrap_or(config.order);
+    config.takes_blobs = spec.clique.is_none();
     let mut pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
     let accounts = guard.lists.accounts_allowlist.as_ref();
     pool.permit(accounts.map(|accounts| accounts.iter().copied().collect()));

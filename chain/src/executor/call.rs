@@ -231,7 +231,11 @@ fn override_block(block: &mut BlockEnv, overrides: &BlockOverrides) {
     }
 }
 
-fn override_state(overlay: &mut Overlay, overrides: &StateOverrides) -> Result<(), ChainError> {
+/// Makes accounts otherwise.
+pub(crate) fn override_state(
+    overlay: &mut Overlay,
+    overrides: &StateOverrides,
+) -> Result<(), ChainError> {
     for (&address, change) in overrides {
         let account = overlay.account(address)?.unwrap_or_default();
         let nonce = change.nonce.unwrap_or(account.nonce);

@@ -35,6 +35,8 @@ pub struct Overlay {
     /// Code that the block brings in.
     code: B256Map<Bytecode>,
     storage_collides: bool,
+    /// Hashes of blocks that are not in the chain.
+    hashes: BTreeMap<u64, B256>,
     /// What was written since the last part was taken, once parts are taken at all.
     fresh: Option<Fresh>,
 }
@@ -57,6 +59,7 @@ impl Overlay {
             wiped: AddressSet::default(),
             code: B256Map::default(),
             storage_collides: false,
+            hashes: BTreeMap::new(),
             fresh: None,
         }
     }
@@ -67,6 +70,11 @@ impl Overlay {
     pub const fn with_storage_collision(mut self) -> Self {
         self.storage_collides = true;
         self
+    }
+
+    /// Gives a block that is not in the chain a hash.
+    pub fn remember_hash(&mut self, number: u64, hash: B256) {
+        self.hashes.insert(number, hash);
     }
 
     /// The state below.
@@ -297,7 +305,10 @@ impl Database for Overlay {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, ChainError> {
-        Ok(self.parent.block_hash(number)?.unwrap_or_default())
+        match self.hashes.get(&number) {
+            Some(hash) => Ok(*hash),
+            None => Ok(self.parent.block_hash(number)?.unwrap_or_default()),
+        }
     }
 }
 

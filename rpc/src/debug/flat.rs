@@ -2,11 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    calls::Frame,
-    hooks::Kind,
-    options::Options,
-};
+use super::{calls::Frame, hooks::Kind, options::Options};
 use crate::{
     error::RpcError,
     render::{address, data, quantity},

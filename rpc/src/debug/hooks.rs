@@ -301,9 +301,8 @@ impl<T: Tracer> Inspector<Watched> for Hooks<T> {
         let cost = frame.gas_before.saturating_sub(interpreter.gas.remaining());
         let step = frame.step.unwrap_or_default();
         let destroyed = frame.destroyed.take();
-        let failure = result.filter(|result| {
-            !fault::is_success(*result) && *result != InstructionResult::Revert
-        });
+        let failure = result
+            .filter(|result| !fault::is_success(*result) && *result != InstructionResult::Revert);
         let refund = self.refund();
         let end = StepEnd { interpreter, step, cost, failure, refund };
         self.tracer.step_end(&end, context);

@@ -101,8 +101,7 @@ fn modified(context: &Context, start: &ExecutedBlock, end: Option<&ExecutedBlock
         },
     };
     if from >= to {
-        let text =
-            format!("start block height ({from}) must be less than end block height ({to})");
+        let text = format!("start block height ({from}) must be less than end block height ({to})");
         return Err(server(text));
     }
     if to - from > limits::MODIFIED_RANGE {

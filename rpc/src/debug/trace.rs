@@ -166,9 +166,7 @@ pub fn late() -> RpcError {
 /// Words of a transaction that cannot run where it is to be traced.
 pub fn refused(error: ChainError) -> RpcError {
     match error {
-        ChainError::CallRefused { reason } => {
-            RpcError::Server(format!("tracing failed: {reason}"))
-        }
+        ChainError::CallRefused { reason } => RpcError::Server(format!("tracing failed: {reason}")),
         other => other.into(),
     }
 }

@@ -97,7 +97,8 @@ pub fn info(context: &Context, args: &Args) -> RpcResult {
 pub fn proof(context: &Context, args: &Args) -> RpcResult {
     let (account, keys, id): (Address, Keys, Option<BlockId>) = args.read()?;
     if keys.0.len() > limits::STORAGE_KEYS {
-        let text = format!("too many storage keys: {}, at most {}", keys.0.len(), limits::STORAGE_KEYS);
+        let text =
+            format!("too many storage keys: {}, at most {}", keys.0.len(), limits::STORAGE_KEYS);
         return Err(RpcError::Limit(text));
     }
     let mut slots = Vec::with_capacity(keys.0.len());
@@ -138,7 +139,9 @@ impl Param for Keys {
     fn from_json(value: &Value) -> Result<Self, Flaw> {
         match value {
             Value::Null => Ok(Self(Vec::new())),
-            Value::Array(keys) => keys.iter().map(String::from_json).collect::<Result<_, _>>().map(Self),
+            Value::Array(keys) => {
+                keys.iter().map(String::from_json).collect::<Result<_, _>>().map(Self)
+            }
             _ => Err("non-array".into()),
         }
     }

@@ -34,7 +34,9 @@ pub fn by_number(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getBlockByHash`.
 pub fn by_hash(context: &Context, args: &Args) -> RpcResult {
     let (hash, is_full): (B256, bool) = args.read()?;
-    Ok(or_null(context.chain().block_by_hash(hash)?, |block| render_block(&block, is_full, context.voice())))
+    Ok(or_null(context.chain().block_by_hash(hash)?, |block| {
+        render_block(&block, is_full, context.voice())
+    }))
 }
 
 /// `eth_getHeaderByNumber`.

@@ -5,9 +5,7 @@
 //! network whose price is zero everything is `0x0`.
 
 use alloy_primitives::Address;
-use chain::{
-    block::Header, blockchain::ExecutedBlock, replay::Rules, validate::next_base_fee,
-};
+use chain::{block::Header, blockchain::ExecutedBlock, replay::Rules, validate::next_base_fee};
 use revm::primitives::hardfork::SpecId;
 use serde_json::{Value, json};
 

@@ -6,7 +6,6 @@ use alloy_consensus::{
 };
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, keccak256};
-use alloy_rlp::Encodable as _;
 use chain::block::Transaction;
 use serde_json::{Value, json};
 
@@ -22,6 +21,7 @@ use crate::{
     },
     param::Args,
     render::{data, quantity},
+    simulate::calls::legacy_with_zeros,
 };
 
 /// The transaction that a call describes, with what is absent filled in.
@@ -146,22 +146,6 @@ fn check_caps(call: &CallObject) -> Result<(), RpcError> {
         }
         _ => Ok(()),
     }
-}
-
-/// A legacy transaction whose v, r and s are zero: not even 27.
-fn legacy_with_zeros(legacy: &TxLegacy) -> Bytes {
-    let mut payload = Vec::new();
-    legacy.nonce.encode(&mut payload);
-    legacy.gas_price.encode(&mut payload);
-    legacy.gas_limit.encode(&mut payload);
-    legacy.to.encode(&mut payload);
-    legacy.value.encode(&mut payload);
-    legacy.input.encode(&mut payload);
-    payload.extend([alloy_rlp::EMPTY_STRING_CODE; 3]);
-    let mut out = Vec::new();
-    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
-    out.extend(payload);
-    out.into()
 }
 
 /// The transaction without sender and place; prices that its type lacks are `null`.

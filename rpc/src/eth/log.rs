@@ -380,7 +380,7 @@ impl Found {
             return;
         }
         let kept = context.ready.block(block.hash());
-        let logs = kept.logs(context, block);
+        let logs = kept.logs(block, context.voice());
         if places.len() == logs.count() && self.count == 0 {
             self.count = logs.count();
             self.whole = Some(logs.all().clone());
@@ -423,7 +423,16 @@ fn resolve_range(
     from: BlockNumber,
     to: BlockNumber,
 ) -> Result<(u64, u64), RpcError> {
-    let invalid = || RpcError::Server("invalid block range params".to_owned());
+    let head = context.chain().head().block.header().number;
+    let is_standard = context.voice().is_standard();
+    let invalid = || {
+        let text = "invalid block range params".to_owned();
+        if is_standard { RpcError::Params(text) } else { RpcError::Server(text) }
+    };
+    if is_standard && matches!(to, BlockNumber::Number(to) if to > head) {
+        let text = "block range extends beyond current head block";
+        return Err(RpcError::Params(text.to_owned()));
+    }
     match (from, to) {
         (BlockNumber::Number(from), BlockNumber::Number(to)) if from > to && to > 0 => {
             return Err(invalid());
@@ -431,7 +440,6 @@ fn resolve_range(
         (BlockNumber::Pending, to) if to != BlockNumber::Pending => return Err(invalid()),
         _ => {}
     }
-    let head = context.chain().head().block.header().number;
     let resolve = |end: BlockNumber| match end {
         BlockNumber::Safe | BlockNumber::Finalized if context.node.marked().is_some() => {
             Ok(end.block(context)?.map_or(head, |block| block.number()))
@@ -459,12 +467,7 @@ pub fn render_all(block: &Arc<ExecutedBlock>, criteria: &Criteria, is_removed: b
 }
 
 /// One log; the position must exist. `removed` tells listeners that its block left the chain.
-pub fn render(
-    block: &ExecutedBlock,
-    position: Position,
-    is_removed: bool,
-    voice: Voice,
-) -> Value {
+pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool, voice: Voice) -> Value {
     let log = &block.receipts[position.transaction].logs[position.log];
     let topics: Vec<Value> = log.topics().iter().map(data).collect();
     let mut out = json!({

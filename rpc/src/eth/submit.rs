@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::{Transaction as _, TxEnvelope};
+use alloy_consensus::{Signed, Transaction as _, TxEip4844, TxEip4844Variant, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes};
 use chain::block::Transaction;
@@ -21,6 +21,7 @@ use crate::{
     limits,
     param::Args,
     render::{address, data},
+    voice::Voice,
 };
 
 /// Most that a transaction's gas may cost, wei (`--rpc.txfeecap`): one ether, against slipped
@@ -34,7 +35,7 @@ const BLOBS_REFUSED: &str =
 /// `eth_sendRawTransaction`.
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw,): (Bytes,) = args.read()?;
-    submit(&context, decode(&raw)?).await.map(data)
+    submit(&context, decode(&raw, context.voice())?).await.map(data)
 }
 
 /// `eth_sendRawTransaction` many times over, from the raw `params` of each call: they enter the pool as one batch, in
@@ -42,7 +43,7 @@ pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
 pub async fn send_raw_many(context: &Context, calls: &[Option<&str>]) -> Vec<RpcResult> {
     let read = |params: &Option<&str>| -> Result<Transaction, RpcError> {
         let (raw,): (Bytes,) = Args::parse(*params)?.read()?;
-        let transaction = decode(&raw)?;
+        let transaction = decode(&raw, context.voice())?;
         validate(context, &transaction)?;
         Ok(transaction)
     };
@@ -69,25 +70,34 @@ pub async fn send_raw_many(context: &Context, calls: &[Option<&str>]) -> Vec<Rpc
 ///
 /// # Errors
 /// -32000 with what is wrong, in geth's words.
-pub fn decode(raw: &[u8]) -> Result<Transaction, RpcError> {
+pub fn decode(raw: &[u8], voice: Voice) -> Result<Transaction, RpcError> {
     let server = |text: &str| RpcError::Server(text.to_owned());
-    if raw.len() > limits::RAW_TRANSACTION_BYTES {
+    let takes_blobs = voice.is_standard();
+    if raw.len() > limits::RAW_TRANSACTION_BYTES && !takes_blobs {
         let (size, limit) = (raw.len(), limits::RAW_TRANSACTION_BYTES);
         return Err(server(&format!("oversized data: transaction size {size}, limit {limit}")));
     }
     match raw {
         [] | [_] => return Err(server("typed transaction too short")),
-        [0x03, ..] => return Err(server(BLOBS_REFUSED)),
+        [0x03, ..] if !takes_blobs => return Err(server(BLOBS_REFUSED)),
         [0x05..=0x7f, ..] => return Err(server("transaction type not supported")),
         _ => {}
     }
     let mut rest = raw;
     let transaction = TxEnvelope::decode_2718(&mut rest).map_err(|_| server(rlp_flaw(raw)))?;
     if rest.is_empty() {
-        Ok(transaction)
+        Ok(without_sidecar(transaction))
     } else {
         Err(server("rlp: input contains more than one value"))
     }
+}
+
+/// Blobs travel beside their transaction; here they are neither checked nor kept.
+fn without_sidecar(transaction: Transaction) -> Transaction {
+    let TxEnvelope::Eip4844(signed) = transaction else { return transaction };
+    let (variant, signature, hash) = signed.into_parts();
+    let plain = TxEip4844Variant::TxEip4844(TxEip4844::from(variant));
+    TxEnvelope::Eip4844(Signed::new_unchecked(plain, signature, hash))
 }
 
 /// What is wrong with the RLP of a transaction that alloy refused, in geth's words.
@@ -213,7 +223,7 @@ mod tests {
             (&[0x02, 0x01], "rlp: expected list"),
             (&[0xc9, 0x01], "rlp: value size exceeds available input length"),
         ] {
-            let error = decode(raw).expect_err("no transaction");
+            let error = decode(raw, Voice::Geth).expect_err("no transaction");
             assert_eq!((error.code(), error.to_string().as_str()), (-32000, text), "{raw:x?}");
         }
     }

@@ -44,7 +44,7 @@ impl Param for Wait {
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw, wait): (Bytes, Option<Wait>) = args.read()?;
     let wait = wait.map_or(DEFAULT_WAIT, |wait| wait.0);
-    let transaction = submit::decode(&raw)?;
+    let transaction = submit::decode(&raw, context.voice())?;
     let nonce = transaction.nonce();
     // Before the submission, so that no head is missed.
     let mut heads = context.node.subscribe();
@@ -56,11 +56,7 @@ pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
             }
             if let Some(next) = gap(&context, hash, nonce)? {
                 let message = format!("the transaction is waiting for nonce {next}");
-                return Err(RpcError::Coded {
-                    code: NONCE_GAP,
-                    message,
-                    data: Some(data(hash)),
-                });
+                return Err(RpcError::Coded { code: NONCE_GAP, message, data: Some(data(hash)) });
             }
             // A listener that fell behind looks at the head too.
             if let Err(tokio::sync::broadcast::error::RecvError::Closed) = heads.recv().await {
@@ -90,9 +86,8 @@ fn receipt(context: &Context, hash: B256) -> Result<Option<Value>, RpcError> {
 fn gap(context: &Context, hash: B256, nonce: u64) -> Result<Option<u64>, RpcError> {
     let Some(pooled) = context.node.pool_transaction(&hash) else { return Ok(None) };
     let account = context.chain().head_state().account(pooled.sender)?;
-    let next = context
-        .node
-        .pending_nonce(pooled.sender, account.map_or(0, |account| account.nonce));
+    let next =
+        context.node.pending_nonce(pooled.sender, account.map_or(0, |account| account.nonce));
     Ok((next < nonce).then_some(next))
 }
 

@@ -133,7 +133,9 @@ pub fn receipt(context: &Context, args: &Args) -> RpcResult {
 pub fn block_receipts(context: &Context, args: &Args) -> RpcResult {
     let (id,): (BlockId,) = args.read()?;
     let all = |block: std::sync::Arc<ExecutedBlock>| {
-        Value::Array((0..block.receipts.len()).map(|i| render_receipt(&block, i, context)).collect())
+        Value::Array(
+            (0..block.receipts.len()).map(|i| render_receipt(&block, i, context)).collect(),
+        )
     };
     Ok(or_null(id.block(context)?, all))
 }

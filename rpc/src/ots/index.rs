@@ -45,7 +45,11 @@ impl Index {
     ///
     /// # Errors
     /// -32002 with the percentage while it is being built; what the store says if it fails.
-    pub fn positions(&self, context: &Context, address: Address) -> Result<Vec<Position>, RpcError> {
+    pub fn positions(
+        &self,
+        context: &Context,
+        address: Address,
+    ) -> Result<Vec<Position>, RpcError> {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget(context)?;
         let head = context.chain().head().number();

@@ -1,6 +1,5 @@
 //! A node in memory behind a real port, driven by raw HTTP and WebSocket.
 
-mod access;
 mod client;
 mod http;
 #[path = "../../../test/harness/openrpc.rs"]

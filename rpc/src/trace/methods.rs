@@ -3,8 +3,15 @@
 use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes, Log};
-use chain::{executor::rerun::{Rerun, Watched}, reader::ExecutedBlock, state::overlay::Overlay};
-use revm::{context::result::{ExecutionResult, ResultAndState}, interpreter::Interpreter};
+use chain::{
+    executor::rerun::{Rerun, Watched},
+    reader::ExecutedBlock,
+    state::overlay::Overlay,
+};
+use revm::{
+    context::result::{ExecutionResult, ResultAndState},
+    interpreter::Interpreter,
+};
 use serde_json::{Map, Value, json};
 
 use super::{frames, state_diff, vm_trace::VmTrace};
@@ -137,7 +144,11 @@ fn watch(
 }
 
 /// The answer of `trace_call` and `trace_replay…` for one transaction.
-fn results(seen: Seen, kinds: Kinds, overlay: &mut Overlay) -> Result<Map<String, Value>, RpcError> {
+fn results(
+    seen: Seen,
+    kinds: Kinds,
+    overlay: &mut Overlay,
+) -> Result<Map<String, Value>, RpcError> {
     let output = match &seen.ran.result {
         ExecutionResult::Success { output, .. } => output.data().clone(),
         ExecutionResult::Revert { output, .. } => output.clone(),
@@ -188,7 +199,10 @@ pub fn frames_of(
 ///
 /// # Errors
 /// As [`frames_of`].
-#[expect(clippy::type_complexity, reason = "block, position, frames and outcome of one transaction")]
+#[expect(
+    clippy::type_complexity,
+    reason = "block, position, frames and outcome of one transaction"
+)]
 pub fn frames_of_transaction(
     context: &Context,
     hash: B256,
@@ -234,8 +248,10 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
     let request = call.request(gas, call.access_list.clone().unwrap_or_default());
     let mut hooks = Hooks::new(Both::new(kinds), deadline(None));
     let at = (block.hash(), None);
-    let (ran, mut overlay) =
-        context.chain().watch_call(at, &request, &state.0, &header.0, &mut hooks).map_err(refused)?;
+    let (ran, mut overlay) = context
+        .chain()
+        .watch_call(at, &request, &state.0, &header.0, &mut hooks)
+        .map_err(refused)?;
     let seen = watched(Ok(ran), hooks)?;
     results(seen, kinds, &mut overlay).map(Value::Object)
 }
@@ -321,10 +337,7 @@ impl Wanted {
             wanted.is_empty() || found.is_some_and(|address: Address| wanted.contains(&address))
         };
         has(&self.from_addresses, &["/action/from", "/action/address"])
-            && has(
-                &self.to_addresses,
-                &["/action/to", "/result/address", "/action/refundAddress"],
-            )
+            && has(&self.to_addresses, &["/action/to", "/result/address", "/action/refundAddress"])
     }
 }
 

@@ -117,12 +117,13 @@ impl Tracer for VmTrace {
         let pushed = OpCode::new(end.step.opcode).map_or(0, |op| usize::from(op.outputs()));
         let push: Vec<Value> =
             stack[stack.len().saturating_sub(pushed)..].iter().map(quantity).collect();
-        let memory = frame.written.filter(|(_, length)| *length > 0).and_then(|(offset, length)| {
-            let last = offset.checked_add(length)?;
-            (last <= end.interpreter.memory.size()).then(|| {
+        let memory =
+            frame.written.filter(|(_, length)| *length > 0).and_then(|(offset, length)| {
+                let last = offset.checked_add(length)?;
+                (last <= end.interpreter.memory.size()).then(|| {
                 json!({"off": offset, "data": data(&*end.interpreter.memory.slice(offset..last))})
             })
-        });
+            });
         let store =
             frame.stored.map(|(key, value)| json!({"key": quantity(key), "val": quantity(value)}));
         let effects = end.failure.is_none().then(|| {

@@ -65,7 +65,8 @@ struct Args {
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let done = runtime.context("no runtime").and_then(|runtime| runtime.block_on(run(Args::parse())));
+    let done =
+        runtime.context("no runtime").and_then(|runtime| runtime.block_on(run(Args::parse())));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -137,7 +138,9 @@ async fn compare(args: &Args) -> Result<()> {
         sides.push(Side { kind, node, calls });
     }
     let count = sides.first().context("no node was found")?.calls.len();
-    println!("| call | node | answers/s | msnet over it | p50 us | node CPU us/answer | it over msnet | bytes |");
+    println!(
+        "| call | node | answers/s | msnet over it | p50 us | node CPU us/answer | it over msnet | bytes |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for index in 0..count {
         let mut figures = vec![Vec::new(); sides.len()];
@@ -184,7 +187,8 @@ async fn calls(node: &Running, kind: NodeKind) -> Result<(Vec<Call>, usize)> {
     let head = rpc.quantity("eth_blockNumber", json!([])).await?;
     let (mut fullest, mut most, mut token) = (0, 0, Value::Null);
     for number in 0..=head {
-        let block = rpc.call("eth_getBlockByNumber", json!([format!("{number:#x}"), false])).await?;
+        let block =
+            rpc.call("eth_getBlockByNumber", json!([format!("{number:#x}"), false])).await?;
         let hashes = block["transactions"].as_array().context("a list of hashes")?;
         if hashes.len() > most {
             let last = hashes.last().context("not empty")?;
@@ -246,10 +250,13 @@ fn measure(node: &Running, call: &Call, time: Duration) -> Result<Figures> {
     };
     let asked = thread::scope(|scope| {
         let ask = &ask;
-        let threads: Vec<_> = wires.into_iter().map(|wire| scope.spawn(move || ask(wire))).collect();
+        let threads: Vec<_> =
+            wires.into_iter().map(|wire| scope.spawn(move || ask(wire))).collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a client panicked"))))
+            .map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a client panicked")))
+            })
             .collect::<Result<Vec<_>>>()
     })?;
     let elapsed = begun.elapsed();
@@ -315,7 +322,9 @@ fn measure_url(node: &press::Started, call: &Call, time: Duration) -> Result<f64
         let threads: Vec<_> = (0..call.connections).map(|_| scope.spawn(ask)).collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a client panicked"))))
+            .map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a client panicked")))
+            })
             .sum::<Result<usize>>()
     })?;
     Ok(count as f64 / begun.elapsed().as_secs_f64())

@@ -96,7 +96,8 @@ fn at(times: &[Duration], permille: usize) -> f64 {
 async fn block_times(rpc: &Rpc, from: u64, to: u64) -> Result<Vec<u64>> {
     let mut times = Vec::new();
     for number in from..=to {
-        let block = rpc.call("eth_getBlockByNumber", json!([format!("{number:#x}"), false])).await?;
+        let block =
+            rpc.call("eth_getBlockByNumber", json!([format!("{number:#x}"), false])).await?;
         let text = block["timestamp"].as_str().context("a time")?;
         times.push(u64::from_str_radix(text.trim_start_matches("0x"), 16)?);
     }
@@ -244,7 +245,8 @@ fn endless_calls(url: &str, over: &AtomicBool) -> Result<()> {
 }
 
 fn traces(url: &str, over: &AtomicBool) -> Result<()> {
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "debug_traceBlockByNumber", "params": ["0x1"]});
+    let call =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "debug_traceBlockByNumber", "params": ["0x1"]});
     let (one, two) = (vec![call.clone(); 1_000], vec![call; 2_000]);
     let (one, two) = (Value::Array(one).to_string(), Value::Array(two).to_string());
     thread::scope(|scope| {
@@ -255,7 +257,12 @@ fn traces(url: &str, over: &AtomicBool) -> Result<()> {
 }
 
 fn all_logs(url: &str, over: &AtomicBool) -> Result<()> {
-    hammer(url, over, 128, &body("eth_getLogs", json!([{"fromBlock": "0x0", "toBlock": "latest"}])));
+    hammer(
+        url,
+        over,
+        128,
+        &body("eth_getLogs", json!([{"fromBlock": "0x0", "toBlock": "latest"}])),
+    );
     Ok(())
 }
 

@@ -36,7 +36,8 @@ impl Answer<'_> {
     }
 
     pub(crate) fn start(&self) -> String {
-        String::from_utf8_lossy(self.0.get(..self.0.len().min(200)).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(self.0.get(..self.0.len().min(200)).unwrap_or_default())
+            .into_owned()
     }
 }
 
@@ -47,8 +48,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let (buffer, request, asked) = (Vec::new(), Vec::new(), Vec::new());
-        let mut wire =
-            Self { stream, host: host.to_owned(), is_websocket, buffer, request, asked };
+        let mut wire = Self { stream, host: host.to_owned(), is_websocket, buffer, request, asked };
         if is_websocket {
             wire.shake_hands()?;
         }

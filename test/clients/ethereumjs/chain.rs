@@ -63,10 +63,8 @@ async fn main() -> Result<()> {
         block.block.sealed_block().clone_block().encode(&mut chain);
     }
     ensure!(transactions == 4, "{transactions} transactions, not 4");
-    let signers: Vec<String> = signers(first)?
-        .into_iter()
-        .map(|signer| hex::encode_prefixed(signer))
-        .collect();
+    let signers: Vec<String> =
+        signers(first)?.into_iter().map(|signer| hex::encode_prefixed(signer)).collect();
     let facts = json!({"number": head.number(), "hash": head.hash(), "signers": signers});
     let folder = PathBuf::from(folder);
     std::fs::write(folder.join("genesis.json"), genesis)?;
@@ -84,10 +82,7 @@ fn signers(handle: &NodeHandle) -> Result<Vec<Address>> {
 }
 
 /// Brings every node's blocks to the others until all have one head of which `is_there` holds.
-async fn follow(
-    handles: &[NodeHandle],
-    is_there: impl Fn(&[Address], u64) -> bool,
-) -> Result<()> {
+async fn follow(handles: &[NodeHandle], is_there: impl Fn(&[Address], u64) -> bool) -> Result<()> {
     let follow = async {
         loop {
             for from in handles {
