@@ -71,6 +71,31 @@ async function main() {
   await assert.rejects(inTime(forced.wait(), "failed receipt"), (error) => error.receipt?.status === 0);
   seen("receipt of a reverted transaction");
 
+  const id = await http.send("eth_newFilter", [{ address, fromBlock: "earliest" }]);
+  assert.equal((await http.send("eth_getFilterLogs", [id])).length, 1);
+  assert.equal(await http.send("eth_uninstallFilter", [id]), true);
+  seen("filter with the logs of its range");
+  const domain = { name: "msnet", version: "1", chainId, verifyingContract: address };
+  const types = { Note: [{ name: "to", type: "address" }, { name: "text", type: "string" }] };
+  const note = { to: from, text: "hello" };
+  const signature = await wallet.signTypedData(domain, types, note);
+  assert.equal(ethers.verifyTypedData(domain, types, note, signature), from);
+  seen("typed data signed and recovered");
+  const plain = await wallet.signMessage("msnet");
+  assert.equal(ethers.verifyMessage("msnet", plain), from);
+
+  // a nonce too far waits in the pool, where it can be replaced for sure; then the gap is filled
+  const nonce = await wallet.getNonce("pending");
+  const fee = await http.getFeeData();
+  const cap = (fee.maxFeePerGas ?? fee.gasPrice) + 2_000_000_000n;
+  const caps = (times) => ({ type: 2, maxFeePerGas: cap * times, maxPriorityFeePerGas: 1_000_000_000n * times });
+  const first = await wallet.sendTransaction({ to: from, value: 1n, nonce: nonce + 1, gasLimit: 21_000n, ...caps(1n) });
+  const second = await wallet.sendTransaction({ to: from, value: 2n, nonce: nonce + 1, gasLimit: 21_000n, ...caps(2n) });
+  await wallet.sendTransaction({ to: from, value: 3n, nonce, gasLimit: 21_000n, ...caps(2n) });
+  assert.equal((await inTime(second.wait(), "replacement")).status, 1);
+  assert.equal(await http.getTransactionReceipt(first.hash), null);
+  seen("a waiting transaction replaced by one that pays more");
+
   const [number, balance, block, fees] = await Promise.all([
     http.getBlockNumber(), http.getBalance(from), http.getBlock("latest", true), http.getFeeData(),
   ]);

@@ -18,7 +18,11 @@ if (!reportFile) {
 const ajv = new Ajv.default({ strict: false, allErrors: false, logger: false });
 const judges = new Map();
 for (const method of JSON.parse(readFileSync(schemaFile, "utf8")).methods) {
-  judges.set(method.name, ajv.compile(method.result.schema));
+  // an empty list is one of hashes as well as one of logs: more than one alternative may fit
+  const text = JSON.stringify(method.result.schema).replaceAll('"oneOf"', '"anyOf"');
+  // geth 1.13 knows no blockTimestamp in transactions, and Clique chains speak as it does
+  const schema = JSON.parse(text, (name, value) => (name === "required" && Array.isArray(value) ? value.filter((one) => one !== "blockTimestamp") : value));
+  judges.set(method.name, ajv.compile(schema));
 }
 
 const report = { answers: 0, judged: 0, methods: {}, misfits: [] };

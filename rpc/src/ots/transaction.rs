@@ -78,8 +78,11 @@ pub fn internal_operations(context: &Context, args: &Args) -> RpcResult {
         return Ok(Value::Null);
     };
     let mut out = Vec::new();
-    if frame.error.is_none() {
-        frame.calls.iter().for_each(|call| operations(call, &mut out));
+    match (frame.error.is_none(), frame.kind) {
+        // a creation by the transaction itself is one of its operations, as anvil tells it too
+        (true, Kind::Create) => operations(&frame, &mut out),
+        (true, _) => frame.calls.iter().for_each(|call| operations(call, &mut out)),
+        (false, _) => {}
     }
     Ok(Value::Array(out))
 }

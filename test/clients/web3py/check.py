@@ -110,7 +110,7 @@ def check(url):
     fees = w3.eth.fee_history(4, "latest", [20, 80])
     assert len(fees.baseFeePerGas) == len(fees.gasUsedRatio) + 1
     assert w3.eth.gas_price >= w3.eth.max_priority_fee >= 0
-    proof = w3.eth.get_proof(greeter.address, [0], w3.eth.block_number)
+    proof = w3.eth.get_proof(greeter.address, ["0x" + "00" * 32], w3.eth.block_number)
     assert len(proof.accountProof) > 0 and len(proof.storageProof) == 1
     listed = w3.eth.create_access_list({"from": account.address, "to": greeter.address, "data": greeter.encode_abi("greet", ["hi"])})
     assert any(item.address == greeter.address for item in listed.accessList)
