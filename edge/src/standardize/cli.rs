@@ -299,7 +299,7 @@ mod tests {
         let unmapped = coverage["unmapped"].as_array().expect("a list");
         assert_eq!(unmapped.len() as u64, count("raw") + count("dropped"));
         let names: Vec<&str> = unmapped.iter().filter_map(|field| field["at"].as_str()).collect();
-        assert!(names.contains(&"PID[1]-36"), "{names:?}");
+        assert!(names.contains(&"PID[1]-35"), "{names:?}");
         let fatal = json["issues"].as_array().expect("issues").last().expect("an issue").clone();
         assert_eq!((&fatal["severity"], &fatal["item"]), (&json!("fatal"), &json!(3)));
     }

@@ -17,6 +17,9 @@ const MESSAGE_TYPES: &str = "ADT ARD BAR BPS BRP BRT BTS CCF CCI CCM CCQ CCU CQU
     DRC EAC EAN EAR EHC ESR ESU INR INU LSR LSU MDM OMB OMD OMG OMI OML OMN OMP OMQ OMS OPL OPU ORD ORM ORU OSM OSU OUL \
     PEX PGL PIN PMU PPG PPP PPR PPT PPV PRR RAS RDE RDS REF RGV RRI SIU SSR SSU TCU UDM VXU VXR";
 
+/// Messages that order services.
+const ORDERS: &str = "ORM OMG OML OMI OMP OMN OMS OMD OMB";
+
 /// State while walking the segments.
 pub(super) struct Walk<'a, 'd> {
     pub(super) reader: Reader<'a>,
@@ -31,6 +34,10 @@ pub(super) struct Walk<'a, 'd> {
     pub(super) order_key: String,
     pub(super) observation: Option<String>,
     pub(super) conditions: Vec<String>,
+    /// All segments of the message.
+    pub(super) segments: Vec<Segment<'a>>,
+    /// Whether the message orders something, instead of telling results.
+    pub(super) is_order: bool,
 }
 
 pub(crate) fn map(
@@ -64,9 +71,13 @@ pub(crate) fn map(
         order_key: String::new(),
         observation: None,
         conditions: Vec::new(),
+        segments: message.segments().collect(),
+        is_order: ORDERS.split_whitespace().any(|kind| kind == header.kind),
     };
-    for segment in message.segments() {
-        walk.segment(segment);
+    let segments = walk.segments.clone();
+    for segment in &segments {
+        walk.segment(*segment);
+        walk.by_tables(*segment, &segments);
     }
     walk.link_conditions();
     let issues = std::mem::take(&mut walk.reader.issues);
@@ -78,6 +89,7 @@ pub(crate) fn map(
 }
 
 struct Header {
+    kind: String,
     event: String,
     agent: String,
     recorded: Option<String>,
@@ -107,6 +119,7 @@ fn read_header(message: &Message<'_>, reader: &mut Reader<'_>) -> Result<Header,
         reader.ledger.report(msh.field(number).range(), Fate::Dropped);
     }
     Ok(Header {
+        kind,
         event,
         agent: agent.unwrap_or_else(|| reader.source.clone()),
         recorded: recorded.map(|time| time.text),
@@ -163,7 +176,10 @@ fn the_patient(message: &Message<'_>, reader: &mut Reader<'_>) -> Result<Identif
 impl<'a> Walk<'a, '_> {
     fn segment(&mut self, segment: Segment<'a>) {
         // Set ids count segments and say nothing else.
-        if matches!(segment.name(), "PID" | "PV1" | "AL1" | "DG1" | "OBR" | "OBX" | "NTE" | "SPM") {
+        if matches!(
+            segment.name(),
+            "PID" | "PV1" | "AL1" | "DG1" | "OBR" | "OBX" | "NTE" | "SPM" | "NK1" | "IN1" | "PR1" | "IAM" | "TXA"
+        ) {
             self.reader.ledger.report(segment.field(1).range(), Fate::Dropped);
         }
         match segment.name() {
@@ -314,7 +330,11 @@ impl<'a> Walk<'a, '_> {
 
     /// PL: the parts that are named, from facility down to bed.
     fn location(&mut self, pv1: Segment<'a>) -> Option<Value> {
-        let node = pv1.field(3);
+        self.place_named(pv1.field(3))
+    }
+
+    /// A location by the parts of a PL.
+    pub(super) fn place_named(&mut self, node: crate::ingest::hl7v2::Node<'a>) -> Option<Value> {
         let mut parts = Vec::new();
         for at in [4, 7, 8, 1, 2, 3] {
             if let Some(part) = self.reader.text(node.component(at).subcomponent(1)) {

@@ -21,6 +21,7 @@ mod draft;
 mod fhir;
 mod hl7v2;
 mod hl7v2_results;
+mod hl7v2_tables;
 mod note;
 pub mod tables;
 mod time;

@@ -1,6 +1,7 @@
 //! The mapping tables, compiled in and checked when they are first used; a bad row names its file and line.
+use crate::ingest::hl7v2::Segment;
 use crate::terminology::Terminology;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// A target of the v2-to-FHIR concept maps.
@@ -27,6 +28,109 @@ pub struct CcdaRow {
     pub rule: String,
 }
 
+/// One row of `v2-to-fhir/segments.tsv`: where a field goes, and when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentRow {
+    /// `NK1-3`.
+    pub field: String,
+    /// Data type of v2.
+    pub v2_type: String,
+    /// Path within the resource, in the guide's notation.
+    pub fhir_path: String,
+    /// Concept map, or empty.
+    pub vocabulary: String,
+    /// Fixed value with its quotation marks, or empty.
+    pub assignment: String,
+    /// When the row applies, in the guide's words; empty is always.
+    pub condition: String,
+}
+
+impl SegmentRow {
+    /// The number of the field.
+    pub fn field_number(&self) -> Option<usize> {
+        self.field.split_once('-')?.1.parse().ok()
+    }
+
+    /// The fixed value, without its quotation marks.
+    pub fn fixed(&self) -> Option<&str> {
+        (!self.assignment.is_empty()).then(|| self.assignment.trim_matches('"'))
+    }
+
+    /// The names of a plain path, and the resource in parentheses behind it; `None` for other notations.
+    pub fn path(&self) -> Option<(Vec<String>, Option<&str>)> {
+        let (path, target) = match self.fhir_path.split_once('(') {
+            None => (self.fhir_path.as_str(), None),
+            Some((path, rest)) => (path, Some(rest.strip_suffix(')')?)),
+        };
+        let is_plain = !path.is_empty()
+            && path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'[' | b']'))
+            && !path.contains("extension")
+            && !path.contains(".coding");
+        let names: Vec<String> = path
+            .split('.')
+            .map(|step| step.split('[').next().unwrap_or_default().to_owned())
+            .collect();
+        // A requester in a role of an institution is known by its person.
+        let target = target.map(|t| t.strip_suffix("[1]").unwrap_or(t));
+        (is_plain && names.iter().all(|name| !name.is_empty())).then_some((names, target))
+    }
+
+    /// Whether the row applies: `None` if its condition is prose.
+    pub fn condition_holds(&self, segment: Segment<'_>) -> Option<bool> {
+        let text = self.condition.trim();
+        if text.is_empty() {
+            return Some(true);
+        }
+        let formal = text.strip_prefix("IF ")?;
+        let mut any = false;
+        for part in formal.split(" OR ") {
+            let mut all = true;
+            for atom in part.split(" AND ") {
+                all &= self.atom(atom.trim(), segment)?;
+            }
+            any |= all;
+        }
+        Some(any)
+    }
+
+    /// `[SEG-n[.m]] [IS] [NOT] VALUED | EQUALS "x" | = "x" | IS "x" | IN ("x", "y")`
+    fn atom(&self, atom: &str, segment: Segment<'_>) -> Option<bool> {
+        let (first, rest) = atom.split_once(' ').unwrap_or((atom, ""));
+        let (field, mut rest) = match first.split_once('-') {
+            Some((name, _)) if name.len() == 3 => (first, rest),
+            _ => (self.field.as_str(), atom),
+        };
+        let (name, number) = field.split_once('-')?;
+        let (number, component) = match number.split_once('.') {
+            Some((number, component)) => (number, Some(component.parse::<usize>().ok()?)),
+            None => (number, None),
+        };
+        let node = segment.field(number.parse().ok()?);
+        let node = component.map_or(node, |at| node.component(at));
+        if name != segment.name() {
+            return None;
+        }
+        rest = rest.strip_prefix("IS ").unwrap_or(rest);
+        let is_denied = rest.starts_with("NOT ");
+        rest = rest.strip_prefix("NOT ").unwrap_or(rest);
+        let unquote = |text: &str| text.trim().trim_matches(['"', '\'', '“', '”']).to_owned();
+        let holds = if rest == "VALUED" {
+            node.is_valued()
+        } else if let Some(list) = rest.strip_prefix("IN ") {
+            let list = list.trim().strip_prefix('(')?.strip_suffix(')')?;
+            let value = node.component(1).text(&mut Vec::new()).unwrap_or_default();
+            list.split(',').any(|item| unquote(item) == value)
+        } else {
+            let wanted = rest.strip_prefix("EQUALS ").or(rest.strip_prefix("= ")).unwrap_or(rest);
+            if !wanted.starts_with(['"', '\'', '“']) {
+                return None;
+            }
+            node.component(1).text(&mut Vec::new()).unwrap_or_default() == unquote(wanted)
+        };
+        Some(holds != is_denied)
+    }
+}
+
 /// Everything standardizing looks up.
 #[derive(Debug)]
 pub struct Tables {
@@ -35,6 +139,10 @@ pub struct Tables {
     /// Map name, v2 code → target.
     codes: HashMap<(String, String), Target>,
     ccda: Vec<CcdaRow>,
+    /// Names of the concept maps.
+    maps: HashSet<String>,
+    /// Segment map (`NK1[RelatedPerson]`) → its rows, overrides applied.
+    segments: HashMap<String, Vec<SegmentRow>>,
 }
 
 impl Tables {
@@ -51,8 +159,45 @@ impl Tables {
         let codes =
             rows("v2-to-fhir/codes.tsv", include_str!("../../data/v2-to-fhir/codes.tsv"), 8);
         let ccda = rows("ccda/map.tsv", include_str!("../../data/ccda/map.tsv"), 4);
-        let mut out =
-            Self { terminology: Terminology::shipped(), codes: HashMap::new(), ccda: Vec::new() };
+        let segments = rows(
+            "v2-to-fhir/segments.tsv",
+            include_str!("../../data/v2-to-fhir/segments.tsv"),
+            10,
+        );
+        let overrides = rows(
+            "v2-to-fhir/overrides.tsv",
+            include_str!("../../data/v2-to-fhir/overrides.tsv"),
+            5,
+        );
+        let mut out = Self {
+            terminology: Terminology::shipped(),
+            codes: HashMap::new(),
+            ccda: Vec::new(),
+            maps: HashSet::new(),
+            segments: HashMap::new(),
+        };
+        for row in segments {
+            let [map, field, _, v2_type, path, _, _, vocabulary, assignment, condition] =
+                row.as_slice()
+            else {
+                continue;
+            };
+            let is_never = |row: &Vec<&str>| {
+                let name = path.split(['[', '(']).next().unwrap_or_default();
+                row[0] == "never" && row[1] == *map && row[2] == *field && row[3] == name
+            };
+            if overrides.iter().any(is_never) {
+                continue;
+            }
+            out.segments.entry((*map).into()).or_default().push(SegmentRow {
+                field: (*field).into(),
+                v2_type: (*v2_type).into(),
+                fhir_path: (*path).into(),
+                vocabulary: (*vocabulary).into(),
+                assignment: (*assignment).into(),
+                condition: (*condition).into(),
+            });
+        }
         for row in codes {
             let [map, _, v2_code, _, system, code, display, ..] = row.as_slice() else { continue };
             if code.is_empty() {
@@ -63,6 +208,7 @@ impl Tables {
                 code: (*code).into(),
                 display: (*display).into(),
             };
+            out.maps.insert((*map).into());
             out.codes.entry(((*map).into(), (*v2_code).into())).or_insert(target);
         }
         for row in ccda {
@@ -80,6 +226,16 @@ impl Tables {
     /// The target of a v2 code in one of the guide's concept maps.
     pub fn code(&self, map: &str, v2_code: &str) -> Option<&Target> {
         self.codes.get(&(map.to_owned(), v2_code.to_owned()))
+    }
+
+    /// Whether there is a concept map of this name.
+    pub fn has_map(&self, map: &str) -> bool {
+        self.maps.contains(map)
+    }
+
+    /// The rows of a segment map.
+    pub fn segment(&self, map: &str) -> &[SegmentRow] {
+        self.segments.get(map).map_or(&[], Vec::as_slice)
     }
 
     /// The rows for a section.

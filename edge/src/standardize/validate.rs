@@ -73,6 +73,20 @@ pub fn validate(resource: &Value) -> Vec<Issue> {
     check.issues
 }
 
+/// The type of an element by its path within a resource, and for each step whether it is a list.
+pub(crate) fn type_of(resource_type: &str, names: &[&str]) -> Option<(String, Vec<bool>)> {
+    let check = Check { schema: schema(), issues: Vec::new() };
+    let (mut path, mut kind, mut many) = (resource_type.to_owned(), String::new(), Vec::new());
+    for name in names {
+        let (key, found) = check.find(&path, name)?;
+        many.push(check.schema.elements.get(&key)?.many);
+        let is_own = matches!(found.as_str(), "BackboneElement" | "Element");
+        path = if is_own { key } else { found.clone() };
+        kind = found;
+    }
+    Some((kind, many))
+}
+
 struct Check {
     schema: &'static Schema,
     issues: Vec<Issue>,

@@ -220,8 +220,16 @@ impl Terminology {
             match by_words.get(&words) {
                 Some(at) => {
                     let first = &mut kept[*at].1;
-                    if first.meaning.indexed_as.is_empty() && !is_drug(&first.meaning) {
+                    if is_drug(&first.meaning) || is_drug(&name.meaning) {
+                        continue;
+                    }
+                    if first.meaning.indexed_as.is_empty() {
                         first.meaning.indexed_as = name.meaning.indexed_as;
+                    }
+                    // An ontology's concept is preferred to an index term or a class of a statistic.
+                    if !is_ontology(first.meaning.system) && is_ontology(name.meaning.system) {
+                        first.meaning.system = name.meaning.system;
+                        first.meaning.code = name.meaning.code;
                     }
                 }
                 None => {
@@ -468,6 +476,10 @@ fn indexed(xrefs: &str) -> impl Iterator<Item = String> {
         .filter(|code| !code.starts_with("PS"))
         .map(|code| format!("OMIM:{code}"));
     mesh.chain(omim)
+}
+
+fn is_ontology(system: &str) -> bool {
+    matches!(system, DOID | MONDO | SYMP)
 }
 
 fn is_drug(meaning: &Meaning) -> bool {
