@@ -12,7 +12,6 @@ macro_rules! events {
     ($($module:ident $name:ident $events:ident),* $(,)?) => {
         /// An event of one of the contracts.
         #[derive(Debug, Clone)]
-        #[expect(clippy::large_enum_variant, reason = "short-lived, and boxed documents read worse")]
         pub enum Event {
             $(
                 #[doc = concat!("An event of ", stringify!($name), ".")]

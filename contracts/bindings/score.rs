@@ -108,9 +108,9 @@ pub fn decay(elapsed_secs: u64) -> u128 {
     let coarse = FACTORS
         .iter()
         .enumerate()
-        .filter(|(k, _)| x >> (63 - k) & 1 == 1)
+        .filter(|(k, _)| (x >> (63 - k)) & 1 == 1)
         .fold(ONE, |f, (_, factor)| scale(f, *factor));
-    (coarse - scale(coarse, (x & 0xffff_ffff) * LN2 >> 64)) >> halvings
+    (coarse - scale(coarse, ((x & 0xffff_ffff) * LN2) >> 64)) >> halvings
 }
 
 /// `value·factor`, rounded down.

@@ -202,7 +202,7 @@ fn put_changes(batch: &mut Batch, layer: &Layer) {
         put_slot(batch, address, slot, change.new);
     }
     for (hash, code) in &layer.changes.code {
-        batch.put(Table::Code, hash.as_slice(), code.to_vec());
+        batch.put(Table::Code, hash.as_slice(), code);
     }
 }
 

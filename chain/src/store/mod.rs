@@ -486,7 +486,7 @@ fn prepare_tables(kv: &dyn Kv, genesis: &Genesis, hash: B256) -> Result<Flushed,
             put_slot(&mut batch, address, slot, value);
         }
         if !code.is_empty() {
-            batch.put(Table::Code, state.code_hash.as_slice(), code.to_vec());
+            batch.put(Table::Code, state.code_hash.as_slice(), code);
         }
     }
     kv.commit(batch)?;
