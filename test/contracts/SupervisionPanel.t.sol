@@ -471,6 +471,19 @@ contract SupervisionPanelTest is PanelBase {
         supervision.file(c);
     }
 
+    function test_HubIsNoPartyWhereThereAreNoHubs() public {
+        (bytes16 hub, Vm.Wallet memory person) = _hub("hub", SOUTH, south.addr);
+        ISupervision.Complaint memory c = _hubComplaint(hub);
+        vm.mockCall(
+            address(directory),
+            abi.encodeCall(directory.addressOf, (Codes.DATA_HUB_REGISTRY)),
+            abi.encode(address(0))
+        );
+        _expect(_notParty(hub, person.addr));
+        vm.prank(person.addr);
+        supervision.file(c);
+    }
+
     // ── what other modules know ──
 
     function _known(bytes32 source, bytes32 subject, uint8 faultCode, uint8 side) private {
