@@ -43,7 +43,7 @@ interface IJudgePool is IModule {
     function leavePool(bytes16 inst) external;
     function leavePoolBySig(bytes16 inst, Auth calldata auth) external;
 
-    /// @notice Draws those whose turn it is among the first 32 of the queue. Restricted to PANEL.
+    /// @notice Draws those whose turn it is among the first 26 of the queue. Restricted to PANEL.
     /// @param parties Institutions or hubs that the case is about.
     /// @param sitting Who sits in the case already; their groups are taken.
     /// @param former Who sat before and comes last.

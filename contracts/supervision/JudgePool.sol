@@ -62,7 +62,7 @@ contract JudgePool is Module, IJudgePool {
 
     uint256 private constant POOL_MAX = 256;
     /// @dev Most seats that a draw looks at, so that it stays within its gas.
-    uint256 private constant WALK_MAX = 32;
+    uint256 private constant WALK_MAX = 26;
     uint256 private constant PANEL_MIN = 3;
     uint256 private constant PANEL_MAX = 9;
 

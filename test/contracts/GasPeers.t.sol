@@ -27,10 +27,10 @@ contract GasPeersTest is PanelBase {
         assertLe(used, ceiling, act);
     }
 
-    /// @dev 27 seats that cannot serve, then those that are drawn: the dearest walk of 32 steps.
+    /// @dev 21 seats that cannot serve, then those that are drawn: the dearest walk of 26 steps.
     function _withDeadSeats(uint256 living) private {
-        _judges(27 + living);
-        for (uint256 i = 0; i < 27; ++i) {
+        _judges(21 + living);
+        for (uint256 i = 0; i < 21; ++i) {
             vm.prank(peers[i].account.addr);
             institutions.endPractitioner(peers[i].cred);
         }
@@ -50,7 +50,7 @@ contract GasPeersTest is PanelBase {
         _gas("submitEvidence", G4);
         _pastDeadline(caseId);
         supervision.advance(caseId);
-        _gas("drawPanel, 32 steps", 900_000);
+        _gas("drawPanel, 26 steps", 900_000);
         _toCommit(caseId);
         IArbitration.Panel memory p = _panel(caseId);
         _commitAll(caseId, p);
