@@ -118,7 +118,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 // nobody is left to tell if standard output is gone
                 let _ = writeln!(std::io::stdout(), "{line}");
             };
-            runtime()?.block_on(async { edge::args::run(*args, interrupted(), print).await })?;
+            let run = async { edge::args::run(*args, interrupted(), print).await };
+            return Ok(runtime()?.block_on(run)?.into());
         }
         Command::Blocktest(args) => {
             let print = |line: &str| {

@@ -2,10 +2,12 @@
 
 mod architecture;
 mod bad_input;
+mod conformance;
 mod crash;
 mod demo;
 mod fuzz;
 mod harness;
+mod jsonrpc;
 #[path = "judges/mod.rs"]
 mod judge;
 mod ledger_vectors;

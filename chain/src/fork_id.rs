@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::B256;
 
-use crate::spec::ChainSpec;
+use crate::{replay::Rules, spec::ChainSpec};
 
 /// The forks behind a head in four bytes, and the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,28 @@ pub struct ForkId {
 impl ForkId {
     /// The id of a head. Forks at or before genesis are left out, forks at one height or time count once.
     pub fn new(spec: &ChainSpec, genesis: (B256, u64), head: (u64, u64)) -> Self {
+        Self::with(spec, genesis, head, BTreeSet::new(), BTreeSet::new())
+    }
+
+    /// As [`Self::new`], with the forks that replayed chains know beside.
+    pub fn under(rules: &Rules, spec: &ChainSpec, genesis: (B256, u64), head: (u64, u64)) -> Self {
+        let Rules::Replay(rules) = rules else { return Self::new(spec, genesis, head) };
+        let glaciers =
+            [rules.muir_glacier, rules.arrow_glacier, rules.gray_glacier, rules.merge_netsplit];
+        let times = rules.blob_schedule.iter().map(|(time, _)| *time);
+        let times = times.filter(|time| *time > genesis.1).collect();
+        Self::with(spec, genesis, head, glaciers.into_iter().flatten().collect(), times)
+    }
+
+    fn with(
+        spec: &ChainSpec,
+        genesis: (B256, u64),
+        head: (u64, u64),
+        mut heights: BTreeSet<u64>,
+        mut times: BTreeSet<u64>,
+    ) -> Self {
         let (genesis_hash, genesis_time) = genesis;
         let (number, time) = head;
-        let mut heights = BTreeSet::new();
-        let mut times = BTreeSet::new();
         for (name, at) in spec.scheduled_forks() {
             if name.ends_with("Block") {
                 heights.insert(at);

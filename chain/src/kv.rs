@@ -41,11 +41,13 @@ pub enum Table {
     Changed,
     /// Clique snapshots.
     Snapshots,
+    /// In which blocks an address or topic is logged.
+    Logs,
 }
 
 impl Table {
     /// Every table, ascending.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Blocks,
         Self::Hashes,
@@ -56,6 +58,7 @@ impl Table {
         Self::Code,
         Self::Changed,
         Self::Snapshots,
+        Self::Logs,
     ];
 
     /// The table's name on disk.
@@ -71,6 +74,7 @@ impl Table {
             Self::Code => "code",
             Self::Changed => "changed",
             Self::Snapshots => "snapshots",
+            Self::Logs => "logs",
         }
     }
 }

@@ -7,20 +7,30 @@ mod view;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bloom, U256};
+use revm::{Inspector, context::result::ResultAndState};
 
 use crate::{
-    block::{Block, Receipt, RecoveredBlock, SealedHeader},
+    block::{Block, Header, Receipt, RecoveredBlock, SealedHeader},
     clique::Snapshot,
     error::ChainError,
-    executor::call::{BlockOverrides, CallOutcome, CallRequest, StateOverrides, call},
+    executor::{
+        call::{BlockOverrides, Call, CallOutcome, CallRequest, StateOverrides},
+        rerun::{Rerun, Watched, watch_call},
+        simulate::Simulation,
+    },
+    replay::Rules,
     spec::ChainSpec,
     state::{
         StateDb,
+        overlay::Overlay,
         proof::{AccountProof, MAX_BLOCKS, Scratch, prove},
         root::{Nodes, StateTrie},
     },
-    store::snapshots::{Ancestry as _, Snapshots},
+    store::{
+        log_index::LogKey,
+        snapshots::{Ancestry as _, Snapshots},
+    },
 };
 
 pub(crate) use self::view::{Recent, View};
@@ -165,6 +175,11 @@ impl ChainReader {
         &self.0.spec
     }
 
+    /// The consensus that the chain follows.
+    pub fn rules(&self) -> Rules {
+        self.0.view().rules().clone()
+    }
+
     /// Hash of block 0.
     pub fn genesis_hash(&self) -> B256 {
         self.0.genesis_hash
@@ -264,6 +279,23 @@ impl ChainReader {
         self.0.view().transaction(hash)
     }
 
+    /// The first canonical blocks between `from` and `to`, both included, that may have a log under some key of each set;
+    /// at most `most`. `may_have` says the same of a bloom, for blocks so young that no index has them. A block that has
+    /// such a log is never left out; one that has none may be in.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn log_blocks(
+        &self,
+        from: u64,
+        to: u64,
+        sets: &[Vec<LogKey>],
+        may_have: impl Fn(&Bloom) -> bool,
+        most: usize,
+    ) -> Result<Vec<u64>, ChainError> {
+        self.0.view().log_blocks(from, to, sets, may_have, most)
+    }
+
     /// The Clique snapshot after a block of any branch.
     ///
     /// # Errors
@@ -303,8 +335,121 @@ impl ChainReader {
         let view = self.0.view();
         let executed = canonical(&view, block_hash)?;
         let state = view.kept_state_at(executed.number())?;
+        self.call_in(&view, &executed, request, overrides, block_overrides).run(state)
+    }
+
+    fn call_in<'a>(
+        &'a self,
+        view: &'a View,
+        executed: &'a ExecutedBlock,
+        request: &'a CallRequest,
+        overrides: &'a StateOverrides,
+        block_overrides: &'a BlockOverrides,
+    ) -> Call<'a> {
+        let (rules, spec, author) = (view.rules(), &*self.0.spec, executed.signer);
         let header = executed.block.header();
-        call(&self.0.spec, state, header, executed.signer, request, overrides, block_overrides)
+        Call { rules, spec, header, author, request, overrides, block_overrides }
+    }
+
+    /// Runs a call under the eye of an inspector, on the state after a canonical block, or, if `index` is given, on the
+    /// state before its transaction of that index.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn watch_call(
+        &self,
+        (block_hash, index): (B256, Option<usize>),
+        request: &CallRequest,
+        overrides: &StateOverrides,
+        block_overrides: &BlockOverrides,
+        inspector: impl Inspector<Watched>,
+    ) -> Result<(ResultAndState, Overlay), ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let overlay = match index {
+            None => Overlay::new(view.kept_state_at(executed.number())?),
+            Some(index) => {
+                let mut rerun = self.rerun(block_hash)?;
+                let body = executed.block.body().transactions.iter().zip(executed.block.senders());
+                for (transaction, &sender) in body.take(index) {
+                    rerun.apply(transaction, sender)?;
+                }
+                rerun.overlay().clone()
+            }
+        };
+        let call = self.call_in(&view, &executed, request, overrides, block_overrides);
+        watch_call(&call, overlay, inspector)
+    }
+
+    /// Blocks that nobody made, on the state after a canonical one.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] if the block is not canonical; [`ChainError::HistoryPruned`] if it is too old; what the
+    /// store says if it fails.
+    pub fn simulation(&self, block_hash: B256) -> Result<Simulation, ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let state = view.kept_state_at(executed.number())?;
+        Ok(Simulation::new(view.rules().clone(), self.0.spec.clone(), state))
+    }
+
+    /// A block on a canonical parent, as it was before its first transaction.
+    ///
+    /// # Errors
+    /// As [`Self::rerun`]; [`ChainError::Clique`] if the seal names nobody.
+    pub fn rerun_foreign(&self, header: &Header) -> Result<Rerun, ChainError> {
+        let view = self.0.view();
+        let parent = canonical(&view, header.parent_hash)?;
+        let (state, author) = (view.kept_state_at(parent.number())?, view.rules().author(header)?);
+        Rerun::new(view.rules(), &self.0.spec, state, header, author)
+    }
+
+    /// Accounts that a canonical block changed.
+    ///
+    /// # Errors
+    /// [`ChainError::HistoryPruned`] if nothing tells any more; what the store says if it fails.
+    pub fn changed_accounts(&self, number: u64) -> Result<Vec<Address>, ChainError> {
+        let view = self.0.view();
+        view.kept_state_at(number.saturating_sub(1))?;
+        view.changed_accounts(number)
+    }
+
+    /// Root of the state after each transaction of a canonical block.
+    ///
+    /// # Errors
+    /// As [`Self::rerun`].
+    pub fn intermediate_roots(&self, block_hash: B256) -> Result<Vec<B256>, ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let mut rerun = self.rerun(block_hash)?;
+        let parent = rerun.overlay().parent().clone();
+        let root = match view.block_by_number(parent.number())? {
+            Some(found) => found.block.header().state_root,
+            None => B256::ZERO,
+        };
+        let mut trie = StateTrie::rebuild(&parent, root)?;
+        let mut roots = Vec::with_capacity(executed.receipts.len());
+        let body = executed.block.body().transactions.iter().zip(executed.block.senders());
+        for (transaction, &sender) in body {
+            rerun.apply(transaction, sender)?;
+            roots.push(rerun.root(&mut trie)?);
+        }
+        Ok(roots)
+    }
+
+    /// A canonical block as it was before its first transaction, to be run again.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] if the block is not canonical, or the genesis; [`ChainError::HistoryPruned`] if its
+    /// parent's state is too old; what the store says if it fails.
+    pub fn rerun(&self, block_hash: B256) -> Result<Rerun, ChainError> {
+        let view = self.0.view();
+        let executed = canonical(&view, block_hash)?;
+        let parent = executed.number().checked_sub(1);
+        let parent =
+            parent.ok_or_else(|| ChainError::UnknownBlock { block: block_hash.to_string() })?;
+        let (state, header) = (view.kept_state_at(parent)?, executed.block.header());
+        Rerun::new(view.rules(), &self.0.spec, state, header, executed.signer)
     }
 
     /// Proves an account and slots under the state root of one of the last 1,024 blocks (EIP-1186).

@@ -1,15 +1,14 @@
-//! `msnet edge serve|ingest|standardize|search`: flags, defaults, and the work of the thin verbs.
+//! `msnet edge serve|ingest|standardize|extract|search`: flags, defaults, and the work of the thin verbs.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use alloy_primitives::hex;
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use crate::{
     config::EdgeConfig,
     error::EdgeError,
-    ingest,
+    extract,
     onchain::{InstId, finality::Finality},
     service::{Edge, records::IngestReport},
     standardize::{self, Tables},
@@ -37,14 +36,16 @@ pub enum EdgeVerb {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Show what a file becomes, without any store: FHIR records, issues, coverage; one JSON object an item.
-    Standardize {
-        /// The file.
-        file: PathBuf,
-        /// Name of the sender, a namespace for its identifiers.
-        #[arg(long, default_value = "urn:msnet:local")]
-        source: String,
-    },
+    /// Show what files become, without any store: FHIR R4, issues, coverage.
+    ///
+    /// Ends with 0, with 1 if something was refused (with --strict: if there is any warning), with 2 if a file cannot be
+    /// used at all.
+    Standardize(TryArgs),
+    /// Show what is found in texts and records, without any store: spans, concepts, what is said about them, and why.
+    ///
+    /// Reads JSON lines with "text", or with "sentence" and "concept", and writes one result a line; records in any form
+    /// that `standardize` reads, one result a record; other text, one result. Ends as `standardize` does.
+    Extract(TryArgs),
     /// Ask every other edge how many patients match some words: ranges, no records.
     Search {
         /// The edge that asks.
@@ -53,6 +54,23 @@ pub enum EdgeVerb {
         /// Words or codes.
         query: String,
     },
+}
+
+/// Files to try something on.
+#[derive(Debug, Args)]
+pub struct TryArgs {
+    /// HL7 v2, FHIR R4 JSON or NDJSON, C-CDA, notes; `-` is standard input, `.gz` is unpacked.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Name of the sender, a namespace for its identifiers.
+    #[arg(long, default_value = "urn:msnet:local")]
+    pub source: String,
+    /// JSON, an object a line, instead of lines for a person.
+    #[arg(long)]
+    pub json: bool,
+    /// End with 1 if there is any warning.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// How an edge is started.
@@ -117,7 +135,8 @@ impl ServeArgs {
     }
 }
 
-/// Runs a verb; lines for the user go through `print`. `stop` ends `serve`.
+/// Runs a verb; lines for the user go through `print`. `stop` ends `serve`. Returns how the program ends if nothing failed:
+/// 0, or 1 for "done, with findings".
 ///
 /// # Errors
 /// Whatever the verb reports; [`EdgeError::exit_code`] says how the program ends.
@@ -125,7 +144,7 @@ pub async fn run(
     args: EdgeArgs,
     stop: impl Future<Output = ()> + Send,
     print: impl Fn(&str),
-) -> Result<(), EdgeError> {
+) -> Result<u8, EdgeError> {
     match args.verb {
         EdgeVerb::Serve(serve) => {
             let edge = Edge::start(serve.config()?).await?;
@@ -138,15 +157,16 @@ pub async fn run(
             ));
             stop.await;
             edge.stop().await;
-            Ok(())
+            Ok(0)
         }
         EdgeVerb::Ingest { edge, paths } => {
             let edge = Edge::start(edge.config()?).await?;
             let result = ingest_and_anchor(&edge, &paths, &print).await;
             edge.stop().await;
-            result
+            result.map(|()| 0)
         }
-        EdgeVerb::Standardize { file, source } => standardize_file(&file, &source, print),
+        EdgeVerb::Standardize(args) => standardize_files(&args, print),
+        EdgeVerb::Extract(args) => extract_files(&args, print),
         EdgeVerb::Search { edge, query } => {
             let edge = Edge::start(edge.config()?).await?;
             let answers = edge.search_peers(&query).await;
@@ -155,7 +175,7 @@ pub async fn run(
                 let said = answer.bucket.or(answer.error).unwrap_or_default();
                 print(&format!("{}: {said}", answer.name));
             }
-            Ok(())
+            Ok(0)
         }
     }
 }
@@ -190,38 +210,48 @@ async fn ingest_and_anchor(
     Ok(())
 }
 
-fn standardize_file(
-    file: &std::path::Path,
-    source: &str,
-    print: impl Fn(&str),
-) -> Result<(), EdgeError> {
-    let bytes = std::fs::read(file).map_err(|e| EdgeError::io(file, e))?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let unreadable = |why: String| {
-        EdgeError::input(
-            format!("{name} cannot be read: {why}"),
-            file.display().to_string(),
-            "give one of HL7 v2, FHIR R4 JSON, C-CDA or a note",
-        )
-    };
-    let items = ingest::read(source, ingest::declared_by_name(&name), &bytes)
-        .map_err(|issue| unreadable(issue.to_string()))?;
+fn standardize_files(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> {
     let tables = Tables::shipped();
-    for item in items {
-        let standardized = standardize::standardize(&item, &tables).map_err(|issues| {
-            unreadable(issues.last().map(ToString::to_string).unwrap_or_default())
-        })?;
-        let records: Vec<String> =
-            standardized.records.iter().map(|record| record.resource.to_string()).collect();
-        let issues: Vec<String> = standardized.issues.iter().map(ToString::to_string).collect();
-        let coverage = standardized.coverage;
-        // the records are already JSON text; a second parser would lose digits
-        print(&format!(
-            "{{\"records\":[{}],\"issues\":{},\"coverage\":{}}}",
-            records.join(","),
-            json!(issues),
-            json!({"mapped": coverage.mapped, "raw": coverage.raw, "dropped": coverage.dropped}),
-        ));
+    each_file(args, |path| {
+        let report = standardize::cli::standardize_file(path, &args.source, &tables)?;
+        if args.json {
+            print(&report.to_json());
+        } else {
+            report.to_lines().iter().for_each(|line| print(line));
+        }
+        Ok(!report.is_clean() || args.strict && report.has_findings())
+    })
+}
+
+fn extract_files(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> {
+    let tables = Tables::shipped();
+    each_file(args, |path| {
+        let mut tell = |result: &serde_json::Value| {
+            if args.json {
+                print(&result.to_string());
+            } else {
+                extract::cli::to_lines(result).iter().for_each(|line| print(line));
+            }
+        };
+        extract::cli::extract_file(path, &args.source, &tables, &mut tell).map(|refused| refused > 0)
+    })
+}
+
+/// Goes through all files, whatever happens to one of them, and fails at the end with the first failure.
+fn each_file(
+    args: &TryArgs,
+    mut work: impl FnMut(&std::path::Path) -> Result<bool, EdgeError>,
+) -> Result<u8, EdgeError> {
+    let (mut has_findings, mut failed) = (false, None);
+    for path in &args.files {
+        match work(path) {
+            Ok(finding) => has_findings |= finding,
+            Err(error) => {
+                if let Some(earlier) = failed.replace(error) {
+                    tracing::error!("{earlier}");
+                }
+            }
+        }
     }
-    Ok(())
+    failed.map_or(Ok(u8::from(has_findings)), Err)
 }

@@ -85,10 +85,9 @@ fn from_object(value: &Value) -> Result<BlockId, Flaw> {
     let number = param::member::<BlockNumber>(value, "blockNumber")?;
     let require_canonical = param::member(value, "requireCanonical")?.unwrap_or(false);
     match (hash, number) {
-        (Some(_), Some(_)) => Err(RpcError::Params(
-            "cannot specify both BlockHash and BlockNumber, choose one or the other".to_owned(),
-        )
-        .into()),
+        (Some(_), Some(_)) => {
+            Err("cannot specify both BlockHash and BlockNumber, choose one or the other".into())
+        }
         (Some(hash), None) => Ok(BlockId::Hash { hash, require_canonical }),
         (None, Some(number)) => Ok(BlockId::Number(number)),
         (None, None) => {
@@ -110,8 +109,14 @@ impl BlockNumber {
             Self::Latest | Self::Pending => Ok(Some(chain.head())),
             Self::Earliest => Ok(chain.block_by_number(0)?),
             Self::Number(number) => Ok(chain.block_by_number(number)?),
-            Self::Safe => Err(RpcError::Server("safe block not found".to_owned())),
-            Self::Finalized => Err(RpcError::Server("finalized block not found".to_owned())),
+            Self::Safe => match context.node.marked() {
+                Some((safe, _)) => Ok(chain.block_by_hash(safe)?),
+                None => Err(RpcError::Server("safe block not found".to_owned())),
+            },
+            Self::Finalized => match context.node.marked() {
+                Some((_, finalized)) => Ok(chain.block_by_hash(finalized)?),
+                None => Err(RpcError::Server("finalized block not found".to_owned())),
+            },
         }
     }
 }

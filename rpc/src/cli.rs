@@ -36,7 +36,7 @@ pub async fn run_node(
     built_in: impl Fn(&str) -> Option<Vec<u8>>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let mut config = rpc_args.config();
+    let mut config = rpc_args.config(node_args.datadir.as_deref())?;
     if node_args.dev {
         config.dev_keys = dev_accounts::keys();
     }
@@ -72,6 +72,16 @@ fn print_start(node: &Node, server: &RpcServer, config: &RpcConfig) -> Result<()
         head.block.hash(),
         addr = server.local_addr(),
     );
+    for (name, addr) in
+        [("WebSocket alone at ws", server.ws_addr()), ("metrics at http", server.metrics_addr())]
+    {
+        if let Some(addr) = addr {
+            text.push_str(&format!("  {name}://{addr}\n"));
+        }
+    }
+    if let Some(path) = server.ipc_path() {
+        text.push_str(&format!("  IPC at {}\n", path.display()));
+    }
     let accounts: Vec<Address> =
         config.dev_keys.iter().filter_map(|key| key.address().ok()).collect();
     if let Some(first) = accounts.first() {

@@ -1,15 +1,35 @@
 //! What a server is started with, and why it may not start.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use node::config::SignerKey;
 
-use crate::auth::Gate;
+use crate::{
+    access::Access,
+    auth::Gate,
+    jwt::{JwtScope, Secret},
+    limits::Limits,
+};
 
 /// Port of JSON-RPC over HTTP and WebSocket, as in every Ethereum client.
 pub const DEFAULT_PORT: u16 = 8545;
 
-/// Settings of one listener.
+/// Where metrics are served, if they are: geth's port.
+pub const METRICS_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6060);
+
+/// The socket of the data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IpcConfig {
+    /// Where it stands.
+    pub path: PathBuf,
+    /// True if it was asked for: then a server without it does not start.
+    pub is_asked_for: bool,
+}
+
+/// Settings of one server.
 #[derive(Debug, Clone)]
 pub struct RpcConfig {
     /// Where to listen; port 0 takes a free one.
@@ -23,6 +43,24 @@ pub struct RpcConfig {
     pub vhosts: Vec<String>,
     /// Origins whose pages may read answers.
     pub cors: Vec<String>,
+    /// Namespaces over HTTP; none named are the usual ones.
+    pub http_api: Option<Vec<String>>,
+    /// Namespaces over WebSocket; none named are those of HTTP.
+    pub ws_api: Option<Vec<String>>,
+    /// A listener of its own for WebSocket, at this port.
+    pub ws_port: Option<u16>,
+    /// The socket of the data folder, if there is one.
+    pub ipc: Option<IpcConfig>,
+    /// The secret of tokens.
+    pub jwt: Option<Secret>,
+    /// Who needs a token.
+    pub jwt_scope: JwtScope,
+    /// Proxies whose `X-Forwarded-For` names the client.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Limits that operators set.
+    pub limits: Limits,
 }
 
 impl Default for RpcConfig {
@@ -33,6 +71,15 @@ impl Default for RpcConfig {
             allow_remote: false,
             vhosts: Vec::new(),
             cors: Vec::new(),
+            http_api: None,
+            ws_api: None,
+            ws_port: None,
+            ipc: None,
+            jwt: None,
+            jwt_scope: JwtScope::Admin,
+            trusted_proxies: Vec::new(),
+            metrics: None,
+            limits: Limits::default(),
         }
     }
 }
@@ -42,14 +89,49 @@ impl RpcConfig {
     ///
     /// # Errors
     /// [`RpcStartError::NotLoopback`] for a reachable address without leave; [`RpcStartError::KeysInTheOpen`] for one with
-    /// signing keys, leave or not.
+    /// signing keys, leave or not; [`RpcStartError::UnknownNamespace`], [`RpcStartError::AdminWithoutToken`],
+    /// [`RpcStartError::AnyOrigin`] for what is open; [`RpcStartError::NoSecret`] if tokens are needed and none can be made.
     pub fn validate(&self) -> Result<(), RpcStartError> {
         let is_loopback = self.addr.ip().is_loopback();
         match (is_loopback, self.dev_keys.is_empty(), self.allow_remote) {
-            (true, ..) | (false, true, true) => Ok(()),
-            (false, false, _) => Err(RpcStartError::KeysInTheOpen { addr: self.addr }),
-            (false, true, false) => Err(RpcStartError::NotLoopback { addr: self.addr }),
+            (true, ..) | (false, true, true) => {}
+            (false, false, _) => return Err(RpcStartError::KeysInTheOpen { addr: self.addr }),
+            (false, true, false) => return Err(RpcStartError::NotLoopback { addr: self.addr }),
         }
+        if let Some(addr) = self.metrics.filter(|at| !at.ip().is_loopback() && !self.allow_remote) {
+            return Err(RpcStartError::NotLoopback { addr });
+        }
+        if self.jwt_scope == JwtScope::All && self.jwt.is_none() {
+            return Err(RpcStartError::NoSecret);
+        }
+        let is_any = self.cors.iter().any(|origin| origin == "*");
+        for access in [self.http_access()?, self.ws_access()?] {
+            if is_any && access.is_too_open_for_any_page() {
+                return Err(RpcStartError::AnyOrigin);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is open over HTTP.
+    ///
+    /// # Errors
+    /// As [`Access::new`].
+    pub fn http_access(&self) -> Result<Access, RpcStartError> {
+        self.access(self.http_api.as_deref())
+    }
+
+    /// What is open over WebSocket.
+    ///
+    /// # Errors
+    /// As [`Access::new`].
+    pub fn ws_access(&self) -> Result<Access, RpcStartError> {
+        self.access(self.ws_api.as_deref().or(self.http_api.as_deref()))
+    }
+
+    fn access(&self, named: Option<&[String]>) -> Result<Access, RpcStartError> {
+        let is_public = !self.addr.ip().is_loopback();
+        Access::new(named, is_public, !self.dev_keys.is_empty(), self.jwt.is_some())
     }
 
     pub(crate) fn gate(&self) -> Gate {
@@ -90,6 +172,52 @@ pub enum RpcStartError {
         /// The address asked for.
         addr: SocketAddr,
     },
+    /// A flag names a namespace that there is not.
+    #[error(
+        "there is no namespace {name:?}\n  do: name some of eth, net, web3, rpc, clique, med, ots, erigon, debug, trace, \
+         txpool, admin, perm, miner in --http.api and --ws.api"
+    )]
+    UnknownNamespace {
+        /// What it names.
+        name: String,
+    },
+    /// Whoever reaches the port could rule the node.
+    #[error(
+        "refusing to open {name} over TCP without tokens: a proxy makes loopback public\n  do: use the socket of the data \
+         folder (IPC), or add --rpc.jwtsecret FILE"
+    )]
+    AdminWithoutToken {
+        /// The namespace.
+        name: String,
+    },
+    /// Every page that somebody visits could read what is open.
+    #[error(
+        "refusing --http.corsdomain '*' while debug, trace or the admin set is open\n  do: name the origins, or close those \
+         namespaces with --http.api eth,net,web3"
+    )]
+    AnyOrigin,
+    /// Tokens are needed and there is no secret.
+    #[error("--rpc.jwt=all needs a secret\n  do: add --rpc.jwtsecret FILE (64 hex digits)")]
+    NoSecret,
+    /// The secret does not read.
+    #[error("cannot use the secret {}: {reason}\n  do: write 64 random hex digits into it", path.display())]
+    BadSecret {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The socket of the data folder cannot be opened.
+    #[error(
+        "cannot open the socket {}: {source}\n  do: choose another place with --ipcpath, or leave it out with --ipcdisable",
+        path.display()
+    )]
+    Ipc {
+        /// Where it should stand.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// A key of `dev_keys` is no number of the curve.
     #[error("a signing key of this server is not a secp256k1 key")]
     InvalidKey,
@@ -98,6 +226,27 @@ pub enum RpcStartError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_is_let_in_by_accident() {
+        let names = |text: &str| Some(vec![text.to_owned()]);
+        let base = RpcConfig::default;
+        let any = vec!["*".to_owned()];
+        for (config, error) in [
+            (RpcConfig { http_api: names("admin"), ..base() }, Some("without tokens")),
+            (RpcConfig { ws_api: names("nonsense"), ..base() }, Some("no namespace")),
+            (RpcConfig { cors: any.clone(), ..base() }, Some("corsdomain")),
+            (RpcConfig { cors: any, http_api: names("eth"), ..base() }, None),
+            (RpcConfig { jwt_scope: JwtScope::All, ..base() }, Some("--rpc.jwtsecret")),
+            (RpcConfig { metrics: "0.0.0.0:6060".parse().ok(), ..base() }, Some("--allow-remote")),
+        ] {
+            let said = config.validate().err().map(|error| error.to_string());
+            match error {
+                Some(words) => assert!(said.is_some_and(|text| text.contains(words)), "{words}"),
+                None => assert_eq!(said, None),
+            }
+        }
+    }
 
     #[test]
     fn only_loopback_unless_allowed() {

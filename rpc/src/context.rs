@@ -1,14 +1,19 @@
 //! [`Context`]: what a handler can reach.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, B256};
-use chain::{reader::ChainReader, spec::ChainSpec};
+use chain::{reader::ChainReader, replay::Rules, spec::ChainSpec};
 use node::{SignerKey, handle::NodeHandle};
+use tokio::sync::Semaphore;
 
 use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
+    limits::{self, Limits},
+    ots::index::Index,
+    ready::Ready,
+    voice::Voice,
     work::Work,
 };
 
@@ -25,10 +30,18 @@ pub struct Context {
     pub sending: tokio::sync::Mutex<()>,
     /// Polling filters.
     pub filters: Filters,
+    /// Which transactions touch an address.
+    pub addresses: Index,
     /// Threads for long work.
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
     pub is_public: bool,
+    /// Limits that the operator set.
+    pub limits: Limits,
+    /// Recent blocks as JSON.
+    pub ready: Ready,
+    /// A place for each subscription.
+    pub subscriptions: Arc<Semaphore>,
 }
 
 impl Context {
@@ -47,8 +60,12 @@ impl Context {
             keys,
             accounts,
             sending: tokio::sync::Mutex::default(),
+            addresses: Index::default(),
             work: Work::default(),
             is_public: !config.addr.ip().is_loopback(),
+            limits: config.limits,
+            ready: Ready::default(),
+            subscriptions: Arc::new(Semaphore::new(limits::SUBSCRIPTIONS)),
         })
     }
 
@@ -60,6 +77,14 @@ impl Context {
     /// Rules of the network.
     pub fn spec(&self) -> &ChainSpec {
         self.chain().spec()
+    }
+
+    /// Whose forms answers have.
+    pub fn voice(&self) -> Voice {
+        match self.chain().rules() {
+            Rules::Clique => Voice::Geth,
+            Rules::Replay(_) => Voice::Standard,
+        }
     }
 
     /// Hash of the head.

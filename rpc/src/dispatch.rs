@@ -14,20 +14,21 @@ use std::{
 use jsonrpsee::{Methods, RpcModule};
 
 use crate::{
-    clique,
+    admin, clique,
     context::Context,
+    debug::{raw, state as debug_state, trace as debug_trace},
     error::{RpcError, RpcResult},
-    eth::{account, block, call, fee, filter, log, submit, transaction},
+    eth::{account, block, call, config, fee, fill, filter, log, submit, sync, transaction},
     net,
+    ots::{block as ots_block, search, transaction as ots_transaction},
     param::Args,
-    subscribe, txpool, web3,
+    perm, simulate, subscribe,
+    trace::methods as trace,
+    txpool, web3,
 };
 
 type Read = fn(&Context, &Args) -> RpcResult;
 type Command = fn(Arc<Context>, Args) -> Pin<Box<dyn Future<Output = RpcResult> + Send>>;
-
-/// Namespaces of this listener, as `rpc_modules` names them.
-pub const NAMESPACES: [&str; 6] = ["clique", "eth", "net", "rpc", "txpool", "web3"];
 
 const READS: &[(&str, Read)] = &[
     ("web3_clientVersion", web3::client_version),
@@ -35,9 +36,10 @@ const READS: &[(&str, Read)] = &[
     ("net_version", net::version),
     ("net_listening", net::listening),
     ("net_peerCount", net::peer_count),
-    ("rpc_modules", web3::modules),
     ("txpool_status", txpool::status),
     ("txpool_content", txpool::content),
+    ("txpool_contentFrom", txpool::content_from),
+    ("txpool_inspect", txpool::inspect),
     ("eth_chainId", net::chain_id),
     ("eth_syncing", net::syncing),
     ("eth_mining", net::mining),
@@ -45,6 +47,9 @@ const READS: &[(&str, Read)] = &[
     ("eth_coinbase", net::coinbase),
     ("eth_accounts", submit::accounts),
     ("eth_sign", submit::sign),
+    ("eth_pendingTransactions", submit::pending),
+    ("eth_config", config::config),
+    ("eth_capabilities", config::capabilities),
     ("eth_blockNumber", block::number),
     ("eth_getBlockByNumber", block::by_number),
     ("eth_getBlockByHash", block::by_hash),
@@ -61,6 +66,8 @@ const READS: &[(&str, Read)] = &[
     ("eth_getTransactionByBlockNumberAndIndex", transaction::by_block_number),
     ("eth_getTransactionByBlockHashAndIndex", transaction::by_block_hash),
     ("eth_getRawTransactionByHash", transaction::raw_by_hash),
+    ("eth_getRawTransactionByBlockNumberAndIndex", transaction::raw_by_block_number),
+    ("eth_getRawTransactionByBlockHashAndIndex", transaction::raw_by_block_hash),
     ("eth_getTransactionReceipt", transaction::receipt),
     ("eth_getBalance", account::balance),
     ("eth_getTransactionCount", account::transaction_count),
@@ -81,6 +88,19 @@ const READS: &[(&str, Read)] = &[
     ("clique_getSigner", clique::signer),
     ("clique_status", clique::status),
     ("clique_proposals", clique::proposals),
+    ("clique_getSignerMetrics", clique::signer_metrics),
+    ("debug_getRawHeader", raw::header),
+    ("debug_getRawBlock", raw::block),
+    ("debug_getRawReceipts", raw::receipts),
+    ("debug_getRawTransaction", raw::raw_transaction),
+    ("debug_getBadBlocks", raw::bad_blocks),
+    ("debug_codeByHash", debug_state::code_by_hash),
+    ("ots_getApiLevel", ots_block::api_level),
+    ("admin_nodeInfo", admin::node_info),
+    ("admin_peers", admin::peers),
+    ("perm_getAccountsAllowlist", perm::accounts),
+    ("perm_getNodesAllowlist", perm::nodes),
+    ("erigon_getHeaderByNumber", ots_block::header_by_number),
 ];
 
 const WORK: &[(&str, Read)] = &[
@@ -91,11 +111,55 @@ const WORK: &[(&str, Read)] = &[
     ("eth_getLogs", log::get_logs),
     ("eth_getFilterChanges", filter::changes),
     ("eth_getFilterLogs", filter::logs),
+    ("eth_getProof", account::proof),
+    ("eth_getStorageValues", account::storage_values),
+    ("eth_getAccountInfo", account::info),
+    ("eth_getTransactionBySenderAndNonce", transaction::by_sender_and_nonce),
+    ("eth_fillTransaction", fill::fill),
+    ("eth_signTransaction", fill::sign),
+    ("eth_simulateV1", simulate::simulate),
+    ("clique_propose", clique::propose),
+    ("admin_exportChain", admin::export_chain),
+    ("perm_addAccountsToAllowlist", perm::add_accounts),
+    ("perm_removeAccountsFromAllowlist", perm::remove_accounts),
+    ("perm_addNodesToAllowlist", perm::add_nodes),
+    ("perm_removeNodesFromAllowlist", perm::remove_nodes),
+    ("perm_reloadPermissionsFromFile", perm::reload),
+    ("clique_discard", clique::discard),
+    ("debug_traceTransaction", debug_trace::transaction),
+    ("debug_traceBlockByNumber", debug_trace::block_by_number),
+    ("debug_traceBlockByHash", debug_trace::block_by_hash),
+    ("debug_traceBlock", debug_trace::block),
+    ("debug_traceCall", debug_trace::call),
+    ("debug_storageRangeAt", debug_state::storage_range_at),
+    ("debug_getModifiedAccountsByNumber", debug_state::modified_by_number),
+    ("debug_getModifiedAccountsByHash", debug_state::modified_by_hash),
+    ("debug_intermediateRoots", debug_state::intermediate_roots),
+    ("debug_preimage", debug_state::preimage),
+    ("trace_block", trace::block),
+    ("trace_transaction", trace::transaction),
+    ("trace_call", trace::call),
+    ("trace_replayTransaction", trace::replay_transaction),
+    ("trace_replayBlockTransactions", trace::replay_block),
+    ("trace_filter", trace::filter),
+    ("ots_hasCode", ots_transaction::has_code),
+    ("ots_getTransactionError", ots_transaction::error),
+    ("ots_traceTransaction", ots_transaction::trace),
+    ("ots_getInternalOperations", ots_transaction::internal_operations),
+    ("ots_getTransactionBySenderAndNonce", ots_transaction::by_sender_and_nonce),
+    ("ots_getContractCreator", ots_transaction::contract_creator),
+    ("ots_getBlockDetails", ots_block::details),
+    ("ots_getBlockDetailsByHash", ots_block::details_by_hash),
+    ("ots_getBlockTransactions", ots_block::transactions),
+    ("ots_searchTransactionsBefore", search::before),
+    ("ots_searchTransactionsAfter", search::after),
 ];
 
 const COMMANDS: &[(&str, Command)] = &[
     ("eth_sendRawTransaction", |context, args| Box::pin(submit::send_raw(context, args))),
     ("eth_sendTransaction", |context, args| Box::pin(submit::send(context, args))),
+    ("admin_importChain", |context, args| Box::pin(admin::import_chain(context, args))),
+    ("eth_sendRawTransactionSync", |context, args| Box::pin(sync::send_raw(context, args))),
 ];
 
 /// All methods of a listener.

@@ -39,6 +39,22 @@ pub enum RpcError {
     /// A limit of `limits.rs` is exceeded (-32005).
     #[error("{0}")]
     Limit(String),
+    /// A WebSocket or IPC message is larger than it may be (-32007).
+    #[error("Request is too big")]
+    TooLargeMessage,
+    /// It took too long and was stopped (-32002).
+    #[error("request timed out after {}s", .0.as_secs())]
+    Timeout(std::time::Duration),
+    /// An error with a code and data of its own.
+    #[error("{message}")]
+    Coded {
+        /// The code.
+        code: i32,
+        /// The words.
+        message: String,
+        /// What stands beside them, if anything.
+        data: Option<Value>,
+    },
     /// The answer is larger than a client may ask for (-32003).
     #[error("response exceeds 25 MB")]
     TooLarge,
@@ -67,7 +83,10 @@ impl RpcError {
             Self::Params(_) => -32602,
             Self::Internal(_) => -32603,
             Self::Server(_) => -32000,
+            Self::Timeout(_) => -32002,
+            Self::Coded { code, .. } => *code,
             Self::TooLarge => -32003,
+            Self::TooLargeMessage => -32007,
             Self::Limit(_) => -32005,
             Self::Revert(_) => 3,
         }
@@ -87,6 +106,9 @@ impl RpcError {
                 let data = hex::encode_prefixed(output);
                 json!({"code": self.code(), "message": self.to_string(), "data": data})
             }
+            Self::Coded { data: Some(data), .. } => {
+                json!({"code": self.code(), "message": self.to_string(), "data": data})
+            }
             _ => json!({"code": self.code(), "message": self.to_string()}),
         }
     }
@@ -96,7 +118,8 @@ impl From<RpcError> for ErrorObjectOwned {
     fn from(error: RpcError) -> Self {
         error.log_fault();
         let data = match &error {
-            RpcError::Revert(output) => Some(hex::encode_prefixed(output)),
+            RpcError::Revert(output) => Some(Value::from(hex::encode_prefixed(output))),
+            RpcError::Coded { data, .. } => data.clone(),
             _ => None,
         };
         Self::owned(error.code(), error.to_string(), data)

@@ -1,89 +1,162 @@
-//! What every call passes: the envelope over HTTP, geth's words over WebSocket, limits over both.
+//! What every call passes, over HTTP, WebSocket and IPC alike: envelope, method set, cost, metrics, size.
 //!
-//! Both transports share one jsonrpsee table of methods. An HTTP body is cut into calls here
-//! ([`answer`]) and each is handed to its callback; a WebSocket belongs to jsonrpsee, and
-//! [`RpcLayer`] stands between its frames and the callbacks. Neighbouring `eth_sendRawTransaction` of a batch travel to
-//! the node together; nobody can tell from the answers.
+//! ```text
+//! envelope ▶ method set ▶ cost ▶ ready bytes, or the method ▶ size ▶ metrics
+//! ```
+//!
+//! jsonrpsee keeps the table of methods and the subscriptions; the envelope around a call is ours ([`crate::envelope`]),
+//! so ids come back byte for byte. Neighbouring `eth_sendRawTransaction` of a batch travel to the node together; nobody
+//! can tell from the answers.
 
-use std::sync::Arc;
-
-use jsonrpsee::{
-    ConnectionId, Extensions, MethodCallback, MethodResponse, Methods,
-    core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
-    core::server::{BatchResponseBuilder, ResponsePayload},
-    types::{Id, Params, Request},
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
+use jsonrpsee::{
+    ConnectionId, Extensions, MethodCallback, Methods,
+    core::server::{BoundedSubscriptions, MethodSink, SubscriptionState},
+    types::{Id, Params},
+};
 use serde_json::value::RawValue;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    access::{Access, Trust},
     context::Context,
     envelope::{Call, Entry, Envelope},
     error::RpcError,
     eth::submit,
     limits,
+    metrics::Metrics,
+    param::Args,
+    rate::{self, Rate},
+    ready,
+    reply::Reply,
+    server::HexIds,
 };
 
 /// The method whose calls travel together.
 const SUBMIT: &str = "eth_sendRawTransaction";
-/// Room for the longest answer to one of them, its id aside: geth's words and a few numbers.
+/// The method whose answer depends on the connection.
+pub const MODULES: &str = "rpc_modules";
+/// Room for the longest answer to one submission, its id aside: geth's words and a few numbers.
 const SUBMIT_ANSWER_BYTES: usize = 1_024 + limits::ID_BYTES;
-
 /// jsonrpsee's code of an answer that is too large.
 const OVERSIZED_RESPONSE: i32 = -32008;
-/// jsonrpsee's code of one subscription too many.
-const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
+/// Messages of one subscription that wait for the connection.
+const STREAM_BUFFER: usize = 16;
 
-/// Answers a whole HTTP body; `None` if it holds notifications alone.
-pub async fn answer(context: &Context, methods: &Methods, body: &[u8]) -> Option<String> {
+/// What all connections of one listener share.
+#[derive(Debug)]
+pub struct Door {
+    /// What handlers reach.
+    pub context: Arc<Context>,
+    /// The table.
+    pub methods: Methods,
+    /// Which of it is open here.
+    pub access: Access,
+    /// Counts and times.
+    pub metrics: Arc<Metrics>,
+    /// What strangers may ask for in a second.
+    pub rate: Arc<Rate>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// How far it is trusted.
+    pub trust: Trust,
+    /// Whose units its calls cost; none for this machine's own.
+    pub charged: Option<IpAddr>,
+    /// What subscriptions need: a connection that stays open.
+    pub session: Option<Arc<Session>>,
+}
+
+/// A connection that stays open.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number; subscriptions belong to it.
+    pub id: ConnectionId,
+    /// How many subscriptions it may have.
+    pub subscriptions: BoundedSubscriptions,
+    /// Told when a subscription of it fell too far behind.
+    pub hangup: Arc<Notify>,
+}
+
+/// What becomes of a body.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// What to send; none if the body holds notifications alone.
+    pub reply: Option<Reply>,
+    /// If every call was refused for its rate: when to come again.
+    pub retry_after: Option<Duration>,
+    /// Messages of the subscriptions that began; they go out behind the reply.
+    pub streams: Vec<mpsc::Receiver<Box<RawValue>>>,
+}
+
+/// Answers a whole HTTP body or message.
+pub async fn answer(door: &Door, caller: &Caller, body: &[u8]) -> Answer {
+    let mut out = Answer::default();
     match Envelope::parse(body) {
-        Err(error) => Some(failure("null", &error)),
-        Ok(Envelope::Single(entry)) => answer_entry(methods, &entry).await,
-        Ok(Envelope::Batch(entries)) => answer_batch(context, methods, &entries).await,
+        Err(error) => out.reply = Some(Reply::failure("null", &error)),
+        Ok(Envelope::Single(entry)) => {
+            out.reply = answer_entry(door, caller, &entry, &mut out).await;
+        }
+        Ok(Envelope::Batch(entries)) => {
+            out.reply = answer_batch(door, caller, &entries, &mut out).await;
+        }
     }
+    out
 }
 
 /// Answers in the order of the calls. Once the whole exceeds its limit, the remaining calls are not
 /// run.
 async fn answer_batch(
-    context: &Context,
-    methods: &Methods,
+    door: &Door,
+    caller: &Caller,
     entries: &[Entry<'_>],
-) -> Option<String> {
-    if entries.len() > limits::BATCH_CALLS {
+    answer: &mut Answer,
+) -> Option<Reply> {
+    if entries.len() > door.context.limits.batch_calls {
         let id = entries.first().map_or("null", Entry::id);
-        let error = RpcError::InvalidRequest("batch too large");
-        return Some(format!("[{}]", failure(id, &error)));
+        let failure = Reply::failure(id, &RpcError::InvalidRequest("batch too large"));
+        return Some(Reply::Text(format!("[{}]", failure.into_text())));
     }
     let mut out = String::from("[");
-    let mut rest = entries;
+    let (mut rest, mut refused) = (entries, 0);
     while let Some((entry, later)) = rest.split_first() {
         let together = leading_submits(rest, out.len());
-        if together > 1 {
+        if together > 1 && admit_submits(door, caller, together).is_ok() {
             let (now, later) = rest.split_at(together);
-            answer_submits(context, now, &mut out).await;
+            answer_submits(door, now, &mut out).await;
             rest = later;
             continue;
         }
         rest = later;
-        let answer = if out.len() > limits::ANSWER_BYTES {
-            matches!(entry, Entry::Call(_)).then(|| failure(entry.id(), &RpcError::TooLarge))
+        let reply = if out.len() > limits::ANSWER_BYTES {
+            matches!(entry, Entry::Call(_)).then(|| Reply::failure(entry.id(), &RpcError::TooLarge))
         } else {
-            answer_entry(methods, entry).await
+            answer_entry(door, caller, entry, answer).await
         };
-        append(&mut out, answer.as_deref());
+        refused += usize::from(answer.retry_after.is_some());
+        append(&mut out, reply.as_ref());
+    }
+    if refused < entries.len() {
+        answer.retry_after = None;
     }
     out.push(']');
-    (out.len() > 2).then_some(out)
+    (out.len() > 2).then_some(Reply::Text(out))
 }
 
 /// Adds an answer to a list that begins with `[`.
-fn append(out: &mut String, answer: Option<&str>) {
-    let Some(answer) = answer else { return };
+fn append(out: &mut String, reply: Option<&Reply>) {
+    let Some(reply) = reply else { return };
     if out.len() > 1 {
         out.push(',');
     }
-    out.push_str(answer);
+    reply.append_to(out);
 }
 
 /// How many calls at the front submit a transaction and have room for their answers.
@@ -94,7 +167,16 @@ fn leading_submits(entries: &[Entry<'_>], answer_bytes: usize) -> usize {
     entries.iter().take_while(is_submit).count().min(room)
 }
 
-async fn answer_submits(context: &Context, entries: &[Entry<'_>], out: &mut String) {
+fn admit_submits(door: &Door, caller: &Caller, count: usize) -> Result<(), RpcError> {
+    if !door.access.allows(SUBMIT, caller.trust) {
+        return Err(RpcError::MethodNotFound(SUBMIT.to_owned()));
+    }
+    let units = rate::cost(SUBMIT).saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    charge(door, caller, units).map_err(|_| RpcError::TooLarge)
+}
+
+async fn answer_submits(door: &Door, entries: &[Entry<'_>], out: &mut String) {
+    let begun = Instant::now();
     let calls: Vec<_> = entries
         .iter()
         .filter_map(|entry| match entry {
@@ -102,31 +184,99 @@ async fn answer_submits(context: &Context, entries: &[Entry<'_>], out: &mut Stri
             Entry::Notification | Entry::Invalid { .. } => None,
         })
         .collect();
-    let answers = submit::send_raw_many(context, &calls).await;
+    let answers = submit::send_raw_many(&door.context, &calls).await;
     for (entry, answer) in entries.iter().zip(answers) {
-        let answer = match answer {
-            Ok(value) => format!(r#"{{"jsonrpc":"2.0","id":{},"result":{value}}}"#, entry.id()),
+        let (reply, code) = match answer {
+            Ok(value) => {
+                let text = format!(r#"{{"jsonrpc":"2.0","id":{},"result":{value}}}"#, entry.id());
+                (Reply::Text(text), 0)
+            }
             Err(error) => {
                 error.log_fault();
-                failure(entry.id(), &error)
+                (Reply::failure(entry.id(), &error), error.code())
             }
         };
-        append(out, Some(&answer));
+        door.metrics.count_call(SUBMIT, code, begun.elapsed());
+        append(out, Some(&reply));
     }
 }
 
-async fn answer_entry(methods: &Methods, entry: &Entry<'_>) -> Option<String> {
+async fn answer_entry(
+    door: &Door,
+    caller: &Caller,
+    entry: &Entry<'_>,
+    answer: &mut Answer,
+) -> Option<Reply> {
+    answer.retry_after = None;
     match entry {
         Entry::Notification => None,
-        Entry::Invalid { id, error } => Some(failure(id, error)),
-        Entry::Call(call) => Some(answer_call(methods, call).await),
+        Entry::Invalid { id, error } => {
+            door.metrics.count_call("invalid", error.code(), Duration::ZERO);
+            Some(Reply::failure(id, error))
+        }
+        Entry::Call(call) => {
+            let begun = Instant::now();
+            let (reply, code) = match answer_call(door, caller, call, answer).await {
+                Ok(reply) if reply.len() > limits::ANSWER_BYTES => {
+                    (Reply::failure(call.id, &RpcError::TooLarge), RpcError::TooLarge.code())
+                }
+                Ok(reply) => (reply, 0),
+                Err(Refusal::Ours(error)) => {
+                    error.log_fault();
+                    (Reply::failure(call.id, &error), error.code())
+                }
+                Err(Refusal::Written(reply, code)) => (reply, code),
+            };
+            door.metrics.count_call(&call.method, code, begun.elapsed());
+            Some(reply)
+        }
     }
 }
 
-async fn answer_call(methods: &Methods, call: &Call<'_>) -> String {
-    let Some(callback) = methods.method(&call.method) else {
-        return failure(call.id, &RpcError::MethodNotFound(call.method.clone()));
-    };
+/// Why a call has no result.
+enum Refusal {
+    /// An error of ours.
+    Ours(RpcError),
+    /// An error that jsonrpsee has written already, and its code.
+    Written(Reply, i32),
+}
+
+impl From<RpcError> for Refusal {
+    fn from(error: RpcError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+/// Takes the units of a call.
+fn charge(door: &Door, caller: &Caller, units: u32) -> Result<(), Duration> {
+    caller.charged.map_or(Ok(()), |address| door.rate.charge(address, units))
+}
+
+async fn answer_call(
+    door: &Door,
+    caller: &Caller,
+    call: &Call<'_>,
+    answer: &mut Answer,
+) -> Result<Reply, Refusal> {
+    let unknown = || RpcError::MethodNotFound(call.method.clone());
+    if !door.access.allows(&call.method, caller.trust) {
+        return Err(unknown().into());
+    }
+    if let Err(wait) = charge(door, caller, rate::cost(&call.method)) {
+        answer.retry_after = Some(wait);
+        door.metrics.count_refused("rate");
+        let millis = wait.as_millis().max(1);
+        return Err(RpcError::Limit(format!("rate limit exceeded, retry in {millis} ms")).into());
+    }
+    if call.method == MODULES {
+        let () = Args::parse(call.params)?.read()?;
+        let modules = door.access.modules(door.methods.method_names(), caller.trust);
+        return Ok(Reply::ready(call.id, modules.to_string().into()));
+    }
+    if let Some(result) = ready::answer(&door.context, &call.method, call.params).await {
+        return Ok(Reply::ready(call.id, result?));
+    }
+    let callback = door.methods.method(&call.method).ok_or_else(unknown)?;
     let (id, params) = (Id::Number(0), Params::new(call.params));
     let (limit, extensions) = (limits::ANSWER_BYTES, Extensions::new());
     let response = match callback {
@@ -134,14 +284,52 @@ async fn answer_call(methods: &Methods, call: &Call<'_>) -> String {
         MethodCallback::Async(run) => {
             run(id, params.into_owned(), ConnectionId(0), limit, extensions).await
         }
-        MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_) => {
-            return failure(call.id, &RpcError::NotificationsNotSupported);
+        MethodCallback::Subscription(run) => {
+            let session = caller.session.as_ref().ok_or(RpcError::NotificationsNotSupported)?;
+            let permit = door.context.subscriptions.clone().try_acquire_owned();
+            let permit =
+                permit.map_err(|_| too_many_subscriptions("in all", limits::SUBSCRIPTIONS))?;
+            let subscription_permit = session.subscriptions.acquire().ok_or_else(|| {
+                let most = limits::SUBSCRIPTIONS_PER_CONNECTION as usize;
+                too_many_subscriptions("on one connection", most)
+            })?;
+            let (to_stream, mut stream) = mpsc::channel(STREAM_BUFFER);
+            let state = SubscriptionState {
+                conn_id: session.id,
+                id_provider: &HexIds,
+                subscription_permit,
+            };
+            let mut extensions = extensions;
+            extensions.insert(Arc::new(permit));
+            extensions.insert(Arc::clone(&session.hangup));
+            let response = run(id, params, MethodSink::new(to_stream), state, extensions).await;
+            // the answer goes into the stream too
+            stream.recv().await;
+            if response.is_success() {
+                answer.streams.push(stream);
+            }
+            response
+        }
+        MethodCallback::Unsubscription(run) => {
+            let session = caller.session.as_ref().ok_or(RpcError::NotificationsNotSupported)?;
+            let response = run(id, params, session.id, limit, extensions);
+            if response.as_json().get().ends_with(r#""result":false}"#) {
+                return Err(RpcError::Server("subscription not found".to_owned()).into());
+            }
+            response
         }
     };
-    if response.as_error_code() == Some(OVERSIZED_RESPONSE) {
-        return failure(call.id, &RpcError::TooLarge);
+    match response.as_error_code() {
+        Some(OVERSIZED_RESPONSE) => Err(RpcError::TooLarge.into()),
+        Some(code) => {
+            Err(Refusal::Written(Reply::Text(with_id(call.id, response.as_json().get())), code))
+        }
+        None => Ok(Reply::Text(with_id(call.id, response.as_json().get()))),
     }
-    with_id(call.id, response.as_json().get())
+}
+
+fn too_many_subscriptions(of_what: &str, most: usize) -> RpcError {
+    RpcError::Limit(format!("too many subscriptions: {most} {of_what}"))
 }
 
 /// Puts the client's id in the place of ours.
@@ -149,132 +337,4 @@ fn with_id(id: &str, json: &str) -> String {
     const OURS: &str = r#"{"jsonrpc":"2.0","id":0,"#;
     let rest = json.strip_prefix(OURS).expect("jsonrpsee writes version and id first");
     format!(r#"{{"jsonrpc":"2.0","id":{id},{rest}"#)
-}
-
-/// An answer that is an error.
-pub fn failure(id: &str, error: &RpcError) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, error.to_json())
-}
-
-/// Stands between jsonrpsee's WebSocket frames and the methods.
-#[derive(Debug, Clone)]
-pub struct RpcLayer<S> {
-    inner: S,
-    context: Arc<Context>,
-    methods: Methods,
-}
-
-impl<S> RpcLayer<S> {
-    /// Wraps the service of one connection.
-    pub const fn new(inner: S, context: Arc<Context>, methods: Methods) -> Self {
-        Self { inner, context, methods }
-    }
-}
-
-impl<S> RpcLayer<S> {
-    /// Answers a batch of [`SUBMIT`] alone.
-    async fn submit_all(&self, batch: Batch<'_>) -> Vec<MethodResponse> {
-        let calls: Vec<_> = batch
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Ok(BatchEntry::Call(request)) => Some((request.id.into_owned(), request.params)),
-                _ => None,
-            })
-            .collect();
-        let params: Vec<_> =
-            calls.iter().map(|(_, params)| params.as_deref().map(RawValue::get)).collect();
-        let answers = submit::send_raw_many(&self.context, &params).await;
-        let respond = |((id, _), answer): ((Id<'static>, _), _)| match answer {
-            Ok(value) => {
-                MethodResponse::response(id, ResponsePayload::success(value), limits::ANSWER_BYTES)
-            }
-            Err(error) => MethodResponse::error(id, error),
-        };
-        calls.into_iter().zip(answers).map(respond).collect()
-    }
-}
-
-impl<S> RpcServiceT for RpcLayer<S>
-where
-    S: RpcServiceT<MethodResponse = MethodResponse, NotificationResponse = MethodResponse>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-{
-    type MethodResponse = MethodResponse;
-    type NotificationResponse = MethodResponse;
-    type BatchResponse = MethodResponse;
-
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let this = self.clone();
-        async move {
-            let id = request.id.clone().into_owned();
-            let method = request.method.clone().into_owned();
-            if this.methods.method(&method).is_none() {
-                return MethodResponse::error(id, RpcError::MethodNotFound(method));
-            }
-            mend(id, &method, this.inner.call(request).await)
-        }
-    }
-
-    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let this = self.clone();
-        async move {
-            if batch.len() > limits::BATCH_CALLS {
-                let error = RpcError::InvalidRequest("batch too large");
-                return MethodResponse::error(Id::Null, error);
-            }
-            let mut out = BatchResponseBuilder::new_with_limit(limits::ANSWER_BYTES);
-            // A batch of nothing else always has room for its answers.
-            let is_submit = |entry: &Result<BatchEntry<'_>, _>| matches!(entry, Ok(BatchEntry::Call(request)) if request.method == SUBMIT);
-            if batch.iter().all(is_submit) {
-                for response in this.submit_all(batch).await {
-                    if let Err(too_large) = out.append(response) {
-                        return too_large;
-                    }
-                }
-                return MethodResponse::from_batch(out.finish());
-            }
-            for entry in batch {
-                let response = match entry {
-                    Ok(BatchEntry::Call(request)) => this.call(request).await,
-                    Ok(BatchEntry::Notification(_)) => continue,
-                    Err(error) => {
-                        let (_, id) = error.into_parts();
-                        MethodResponse::error(id, RpcError::InvalidRequest("invalid request"))
-                    }
-                };
-                if let Err(too_large) = out.append(response) {
-                    return too_large;
-                }
-            }
-            MethodResponse::from_batch(out.finish())
-        }
-    }
-
-    fn notification<'a>(
-        &self,
-        notification: Notification<'a>,
-    ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        self.inner.notification(notification)
-    }
-}
-
-/// Says in geth's words and codes what jsonrpsee answers by itself.
-fn mend(id: Id<'static>, method: &str, response: MethodResponse) -> MethodResponse {
-    let error = match response.as_error_code() {
-        Some(OVERSIZED_RESPONSE) => RpcError::TooLarge,
-        Some(TOO_MANY_SUBSCRIPTIONS) => RpcError::Limit(format!(
-            "too many subscriptions: {} on one connection",
-            limits::SUBSCRIPTIONS_PER_CONNECTION
-        )),
-        None if method == "eth_unsubscribe"
-            && response.as_json().get().ends_with(r#""result":false}"#) =>
-        {
-            RpcError::Server("subscription not found".to_owned())
-        }
-        _ => return response,
-    };
-    MethodResponse::error(id, error)
 }

@@ -25,10 +25,28 @@ pub const BATCH_CALLS: usize = 1_000;
 pub const ANSWER_BYTES: usize = 25 * 1024 * 1024;
 /// Open connections of all clients together.
 pub const CONNECTIONS: usize = 10_000;
+/// Open connections of one address; this machine's own are not counted, nor those of a trusted proxy.
+pub const CONNECTIONS_PER_ADDRESS: usize = 100;
+/// Time a client may take nothing of what is written to it.
+pub const WRITE_TIME: Duration = Duration::from_secs(30);
+/// Time between two questions whether a WebSocket is still there.
+pub const PING_TIME: Duration = Duration::from_secs(30);
+/// A WebSocket that says nothing for longer is closed.
+pub const SILENCE_TIME: Duration = Duration::from_secs(40);
+/// Calls of one WebSocket or IPC connection that run at once; while there are so many, nothing more is read.
+pub const CALLS_IN_FLIGHT: usize = 64;
+/// Units that a stranger may use up in a second (`rate.rs` says what a call costs).
+pub const RATE_UNITS_PER_SEC: u32 = 500;
+/// Units that a stranger may use up at once after a rest.
+pub const RATE_BURST: u32 = 2_000;
+/// Subscriptions of all clients together.
+pub const SUBSCRIPTIONS: usize = 10_000;
 /// Subscriptions of one WebSocket.
 pub const SUBSCRIPTIONS_PER_CONNECTION: u32 = 128;
-/// Messages that wait for one slow WebSocket before its subscription is closed.
-pub const SEND_BUFFER: u32 = 1_024;
+/// Messages that wait for one slow WebSocket or IPC connection before its subscriptions wait too.
+pub const SEND_BUFFER: usize = 1_024;
+/// Transactions that one subscription to receipts may name.
+pub const RECEIPTS_SUBSCRIBED: usize = 200;
 /// Polling filters of all clients together.
 pub const FILTERS: usize = 10_000;
 /// A filter that nobody polls ends after this time.
@@ -37,12 +55,36 @@ pub const FILTER_LIFE: Duration = Duration::from_secs(5 * 60);
 pub const PENDING_RING: usize = 65_536;
 /// Gas of one `eth_call` or estimate.
 pub const CALL_GAS: u64 = 50_000_000;
+/// Time of one `eth_call` or estimate.
+pub const CALL_TIME: Duration = Duration::from_secs(5);
 /// Gas of one transaction under Osaka rules (EIP-7825).
 pub const OSAKA_TX_GAS: u64 = 16_777_216;
 /// Accounts in one set of state overrides.
 pub const OVERRIDE_ACCOUNTS: usize = 1_024;
 /// Runs of `eth_createAccessList` until its list is stable.
 pub const ACCESS_LIST_ROUNDS: usize = 10;
+/// Time of one trace, all of its transactions together.
+pub const TRACE_TIME: Duration = Duration::from_secs(5);
+/// Steps that the default tracer shows of one transaction: about 100 MB of JSON.
+pub const TRACE_STEPS: usize = 200_000;
+/// Blocks of one `eth_simulateV1`, those between the asked ones included.
+pub const SIMULATE_BLOCKS: u64 = 256;
+/// Calls of one `eth_simulateV1`.
+pub const SIMULATE_CALLS: usize = 1_000;
+/// Entries of one change of an allowlist (`perm_*`).
+pub const PERMITTED: usize = 1_000;
+/// Blocks of one `trace_filter`.
+pub const TRACE_RANGE: u64 = 1_000;
+/// Entries of one `trace_filter`.
+pub const TRACE_ENTRIES: usize = 10_000;
+/// Transactions of one page of Otterscan's.
+pub const OTS_PAGE: usize = 25;
+/// Slots of one `debug_storageRangeAt`.
+pub const STORAGE_RANGE: usize = 1_024;
+/// Blocks that `debug_getModifiedAccounts…` walks over.
+pub const MODIFIED_RANGE: u64 = 1_000;
+/// Storage keys of one `eth_getProof`, slots of one `eth_getStorageValues`.
+pub const STORAGE_KEYS: usize = 1_024;
 /// Logs of one answer.
 pub const LOG_RESULTS: usize = 20_000;
 /// Blocks of one `eth_getLogs` on a listener that strangers can reach; a loopback listener has no
@@ -58,7 +100,35 @@ pub const FEE_HISTORY_PERCENTILES: usize = 100;
 pub const WORK_QUEUE: usize = 1_024;
 /// How long EVM work may wait for a thread.
 pub const WORK_WAIT: Duration = Duration::from_secs(5);
+/// Recent blocks whose JSON is kept ready.
+pub const READY_BLOCKS: usize = 128;
+/// Bytes of that JSON.
+pub const READY_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of one raw transaction.
 pub const RAW_TRANSACTION_BYTES: usize = 131_072;
-/// Time running calls and connections have to end when the server stops.
-pub const STOP_TIME: Duration = Duration::from_secs(1);
+/// Time running calls and connections have to end when the server stops: longer than any call may take.
+pub const STOP_TIME: Duration = Duration::from_secs(6);
+
+/// Limits that operators set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls in one batch (`--rpc.batch-request-limit`).
+    pub batch_calls: usize,
+    /// Gas of one call (`--rpc.gascap`).
+    pub call_gas: u64,
+    /// Time of one call (`--rpc.evmtimeout`).
+    pub call_time: Duration,
+    /// Blocks of one `eth_getLogs` on a listener that strangers can reach (`--rpc.logs.range`).
+    pub log_range: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            batch_calls: BATCH_CALLS,
+            call_gas: CALL_GAS,
+            call_time: CALL_TIME,
+            log_range: LOG_RANGE,
+        }
+    }
+}

@@ -1,29 +1,65 @@
 //! The accept loop: sockets in, HTTP/1.1 with time limits and upgrades, an orderly end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, body::Body};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
+    time::{Instant, Sleep},
 };
+use tower::ServiceExt as _;
 
-use crate::limits;
+use crate::{
+    limits,
+    metrics::{Metrics, Transport},
+};
 
 /// How long the loop rests after the system refused to hand out a socket (no file descriptors, as a
 /// rule).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a client hears for which there is no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
+
+/// Who is at the other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// What a listener needs beside its socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) metrics: Arc<Metrics>,
+    /// Their connections are not counted by address.
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
+}
 
 /// Serves connections until `stop` turns true, then lets running requests end within
 /// [`limits::STOP_TIME`].
-pub async fn accept_until(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn accept_until(
+    listener: TcpListener,
+    router: Router,
+    rules: Rules,
+    mut stop: watch::Receiver<bool>,
+) {
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS));
+    let addresses = Arc::new(Addresses::default());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -32,12 +68,23 @@ pub async fn accept_until(listener: TcpListener, router: Router, mut stop: watch
             () = stopped(&mut stop) => break,
         };
         match accepted {
-            Ok((socket, _)) => {
-                let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
-                let serve = serve(socket, router.clone(), stop.clone());
+            Ok((mut socket, peer)) => {
+                let is_counted =
+                    !peer.ip().is_loopback() && !rules.trusted_proxies.contains(&peer.ip());
+                let place = Arc::clone(&permits).try_acquire_owned().ok();
+                let place = place.zip(Addresses::take(&addresses, is_counted.then(|| peer.ip())));
+                let Some(place) = place else {
+                    rules.metrics.count_refused("connections");
+                    // it is told if it listens; nobody waits for that
+                    let _ = socket.try_write(NO_PLACE);
+                    drop(socket.shutdown().await);
+                    continue;
+                };
+                let open = rules.metrics.open(Transport::Http);
+                let serve = serve(socket, peer, router.clone(), stop.clone());
                 connections.spawn(async move {
                     serve.await;
-                    drop(permit);
+                    drop((place, open));
                 });
             }
             Err(error) => {
@@ -54,20 +101,33 @@ pub async fn accept_until(listener: TcpListener, router: Router, mut stop: watch
 }
 
 /// Waits until the server is told to stop, or is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
-async fn serve(socket: TcpStream, router: Router, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot turn off Nagle's algorithm");
     }
+    let service = router.map_request(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIME)
         .max_buf_size(limits::HEADER_BYTES)
         .max_headers(limits::HEADER_COUNT)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router))
+        .serve_connection(
+            TokioIo::new(Patient::new(socket, limits::WRITE_TIME)),
+            TowerToHyperService::new(service),
+        )
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -79,5 +139,149 @@ async fn serve(socket: TcpStream, router: Router, mut stop: watch::Receiver<bool
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Open connections by address.
+#[derive(Debug, Default)]
+struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+
+/// A place of an address, free again when dropped.
+#[derive(Debug)]
+struct Place(Arc<Addresses>, Option<IpAddr>);
+
+impl Addresses {
+    /// A place for this address, if it has one left; everybody has who is not counted.
+    fn take(addresses: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        if let Some(address) = address {
+            let mut counts = addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = counts.entry(address).or_default();
+            if *count >= limits::CONNECTIONS_PER_ADDRESS {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Place(Arc::clone(addresses), address))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(address) = self.1 else { return };
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&address);
+            }
+        }
+    }
+}
+
+/// A socket that waits so long for its reader, no longer.
+#[derive(Debug)]
+struct Patient {
+    socket: TcpStream,
+    patience: Duration,
+    /// Runs while a write waits.
+    waits: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    const fn new(socket: TcpStream, patience: Duration) -> Self {
+        Self { socket, patience, waits: None }
+    }
+
+    /// Ends a write that has waited too long.
+    fn judge<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        result: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.waits = None;
+            return result;
+        }
+        let until = Instant::now() + self.patience;
+        let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        match waits.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.judge(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(context);
+        self.judge(context, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = Pin::new(&mut self.socket).poll_shutdown(context);
+        self.judge(context, ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places() {
+        let addresses = Arc::new(Addresses::default());
+        let one = "203.0.113.1".parse().ok();
+        let mut places: Vec<_> = (0..limits::CONNECTIONS_PER_ADDRESS)
+            .map(|_| Addresses::take(&addresses, one).expect("a place"))
+            .collect();
+        assert!(Addresses::take(&addresses, one).is_none());
+        assert!(Addresses::take(&addresses, "203.0.113.2".parse().ok()).is_some());
+        assert!(Addresses::take(&addresses, None).is_some());
+        places.pop();
+        assert!(Addresses::take(&addresses, one).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_takes_nothing_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let addr = listener.local_addr().expect("bound");
+        let _reader = TcpStream::connect(addr).await.expect("it listens");
+        let (socket, _) = listener.accept().await.expect("a connection");
+        let mut patient = Patient::new(socket, Duration::from_millis(50));
+        let whole = vec![0; 64 * 1024 * 1024];
+        let error = patient.write_all(&whole).await.expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

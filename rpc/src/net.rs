@@ -36,7 +36,12 @@ pub fn chain_id(context: &Context, args: &Args) -> RpcResult {
 /// `eth_syncing`: false, since there is nobody to catch up with.
 pub fn syncing(_: &Context, args: &Args) -> RpcResult {
     let () = args.read()?;
-    Ok(Value::Bool(false))
+    Ok(sync_status())
+}
+
+/// How far the node is behind others; false, since there is nobody to catch up with.
+pub fn sync_status() -> Value {
+    Value::Bool(false)
 }
 
 /// `eth_mining`: whether this node seals.

@@ -1,18 +1,17 @@
 //! One port for HTTP and WebSocket: axum in front, jsonrpsee's table of methods behind.
 //!
 //! ```text
-//! accept ▶ Host ▶ path ▶ Origin (upgrade) ▶ verb ▶ type ▶ body (size, time) ▶ envelope ▶ method ▶ CORS
+//! accept ▶ Host ▶ path ▶ Origin (upgrade) ▶ verb ▶ token ▶ type ▶ body (size, time) ▶ envelope ▶ method ▶ CORS
 //! ```
 //!
-//! Whatever reaches a method is answered with HTTP 200, errors too; 4xx means that it never did,
-//! and carries plain text.
+//! Whatever reaches a method is answered with HTTP 200, errors too, but for a request that is refused as a whole for its
+//! rate (429); 4xx means that it never reached one, and carries plain text. Metrics have a listener of their own, the
+//! data folder a socket ([`crate::ipc`]).
 
 use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use alloy_primitives::{B128, U128};
@@ -24,62 +23,128 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use jsonrpsee::{
-    Methods,
-    core::{middleware::RpcServiceBuilder, traits::IdProvider},
-    server::{PingConfig, ServerBuilder, ServerConfig, ServerHandle, StopHandle, stop_channel},
-    types::SubscriptionId,
-};
+use jsonrpsee::{core::traits::IdProvider, types::SubscriptionId};
 use node::handle::NodeHandle;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
-use tower::Service as _;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 
 use crate::{
+    access::{Access, Trust},
     auth::Gate,
-    config::{RpcConfig, RpcStartError},
+    config::{IpcConfig, RpcConfig, RpcStartError},
     context::Context,
-    dispatch,
-    layer::{self, RpcLayer},
-    limits, listener,
+    dispatch, health, ipc,
+    jwt::{JwtScope, Secret},
+    layer::{self, Caller, Door},
+    limits,
+    listener::{self, Peer, Rules},
+    metrics::{Metrics, Transport},
+    rate::Rate,
+    websocket,
 };
+
+/// Names the client behind a proxy.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// A running server. Dropping it leaves its tasks to the runtime; [`RpcServer::stop`] ends them.
 #[derive(Debug)]
 pub struct RpcServer {
     local_addr: SocketAddr,
+    ws_addr: Option<SocketAddr>,
+    metrics_addr: Option<SocketAddr>,
+    ipc_path: Option<PathBuf>,
     stop: watch::Sender<bool>,
-    websockets: ServerHandle,
-    accept: JoinHandle<()>,
+    listeners: Vec<JoinHandle<()>>,
+    /// Closed once every WebSocket is.
+    websockets: mpsc::Receiver<()>,
 }
 
-/// Opens the port and answers from then on.
+/// Opens the ports and the socket, and answers from then on.
 ///
 /// # Errors
-/// [`RpcStartError`] if the address is not a loopback one and remote access was not allowed, or cannot be listened on.
+/// [`RpcStartError`] if the settings let in somebody by accident, or an address cannot be listened on.
 pub async fn serve(handle: NodeHandle, config: RpcConfig) -> Result<RpcServer, RpcStartError> {
     config.validate()?;
-    let bind = |source| RpcStartError::Bind { addr: config.addr, source };
-    let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
-    let local_addr = listener.local_addr().map_err(bind)?;
+    let (http_access, ws_access) = (config.http_access()?, config.ws_access()?);
+    let (listener, local_addr) = bind(config.addr).await?;
     if !local_addr.ip().is_loopback() {
-        tracing::warn!(%local_addr, "JSON-RPC is open to other machines: eth net web3 rpc clique");
+        let open = http_access.names();
+        tracing::warn!(%local_addr, open, "JSON-RPC is open to other machines");
     }
     let context = Arc::new(Context::new(handle, &config)?);
     let methods = dispatch::methods(Arc::clone(&context));
-    let (stop_handle, websockets) = stop_channel();
-    let (stop, stopped) = watch::channel(false);
-    let frame = Frame {
-        gate: config.gate(),
-        context,
-        methods,
-        stop: stop_handle,
-        sockets: sockets(),
-        next_connection: AtomicU32::new(1),
+    let metrics = Metrics::new(methods.method_names().chain([layer::MODULES]));
+    let rate = Arc::new(Rate::default());
+    let door = |access: Access| {
+        let (context, methods) = (Arc::clone(&context), methods.clone());
+        let (metrics, rate) = (Arc::clone(&metrics), Arc::clone(&rate));
+        Arc::new(Door { context, methods, access, metrics, rate })
     };
-    let frame = Arc::new(frame);
-    let router = Router::new().fallback(answer).with_state(frame);
-    let accept = tokio::spawn(listener::accept_until(listener, router, stopped));
-    Ok(RpcServer { local_addr, stop, websockets, accept })
+    let rules = Rules {
+        metrics: Arc::clone(&metrics),
+        trusted_proxies: config.trusted_proxies.clone().into(),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let (alive, websockets) = mpsc::channel(1);
+    let (http_door, ws_door) = (door(http_access), door(ws_access));
+    let frame = |http: Option<&Arc<Door>>, websocket: Option<&Arc<Door>>| {
+        let frame = Frame {
+            gate: config.gate(),
+            http: http.cloned(),
+            websocket: websocket.cloned(),
+            jwt: config.jwt.clone(),
+            jwt_scope: config.jwt_scope,
+            trusted_proxies: Arc::clone(&rules.trusted_proxies),
+            stop: stopped.clone(),
+            alive: alive.clone(),
+        };
+        Router::new().fallback(answer).with_state(Arc::new(frame))
+    };
+    let listen = |listener, router| {
+        tokio::spawn(listener::accept_until(listener, router, rules.clone(), stopped.clone()))
+    };
+    let mut listeners = Vec::new();
+    let mut ws_addr = None;
+    if let Some(port) = config.ws_port {
+        let (ws_listener, addr) = bind(SocketAddr::new(config.addr.ip(), port)).await?;
+        ws_addr = Some(addr);
+        listeners.push(listen(ws_listener, frame(None, Some(&ws_door))));
+        listeners.push(listen(listener, frame(Some(&http_door), None)));
+    } else {
+        listeners.push(listen(listener, frame(Some(&http_door), Some(&ws_door))));
+    }
+    let mut metrics_addr = None;
+    if let Some(addr) = config.metrics {
+        let (listener, addr) = bind(addr).await?;
+        metrics_addr = Some(addr);
+        let router = Router::new().fallback(measure).with_state(Arc::clone(&http_door));
+        listeners.push(listen(listener, router));
+    }
+    let mut ipc_path = None;
+    if let Some(IpcConfig { path, is_asked_for }) = config.ipc.clone() {
+        match ipc::bind(&path) {
+            Ok(socket) => {
+                let (door, stopped) = (door(Access::all()), stopped.clone());
+                let accept = ipc::accept_until(socket, path.clone(), door, stopped);
+                listeners.push(tokio::spawn(accept));
+                ipc_path = Some(path);
+            }
+            Err(source) if is_asked_for => return Err(RpcStartError::Ipc { path, source }),
+            // a path may be too long for a socket, a file system may have none
+            Err(error) => tracing::warn!(%error, path = %path.display(), "no IPC (see --ipcpath)"),
+        }
+    }
+    Ok(RpcServer { local_addr, ws_addr, metrics_addr, ipc_path, stop, listeners, websockets })
+}
+
+async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), RpcStartError> {
+    let failed = |source| RpcStartError::Bind { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(failed)?;
+    let addr = listener.local_addr().map_err(failed)?;
+    Ok((listener, addr))
 }
 
 impl RpcServer {
@@ -88,47 +153,53 @@ impl RpcServer {
         self.local_addr
     }
 
-    /// Takes no more requests, lets running ones end within a second, closes every WebSocket.
-    pub async fn stop(self) {
-        // Both fail only if the other side is gone already, which is what is asked for.
+    /// Where WebSockets go, if not where HTTP goes.
+    pub const fn ws_addr(&self) -> Option<SocketAddr> {
+        self.ws_addr
+    }
+
+    /// Where metrics are.
+    pub const fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics_addr
+    }
+
+    /// The socket of the data folder.
+    pub fn ipc_path(&self) -> Option<&Path> {
+        self.ipc_path.as_deref()
+    }
+
+    /// Takes no more requests, lets running ones end within [`limits::STOP_TIME`], closes every connection.
+    pub async fn stop(mut self) {
+        // fails only if the other side is gone already, which is what is asked for
         let _ = self.stop.send(true);
-        let _ = self.websockets.stop();
-        if let Err(error) = self.accept.await {
-            tracing::error!(%error, "the accept loop ended badly");
+        for listener in self.listeners {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "an accept loop ended badly");
+            }
         }
-        if tokio::time::timeout(limits::STOP_TIME, self.websockets.stopped()).await.is_err() {
+        if tokio::time::timeout(limits::STOP_TIME * 2, self.websockets.recv()).await.is_err() {
             tracing::debug!("a WebSocket did not close in time");
         }
     }
 }
 
-/// What every request of this listener needs.
+/// What every request of a listener needs.
 struct Frame {
     gate: Gate,
-    context: Arc<Context>,
-    methods: Methods,
-    stop: StopHandle,
-    sockets: ServerConfig,
-    /// Subscriptions belong to the connection of this number.
-    next_connection: AtomicU32,
-}
-
-/// jsonrpsee's settings for WebSockets.
-fn sockets() -> ServerConfig {
-    ServerConfig::builder()
-        .max_request_body_size(u32::try_from(limits::BODY_BYTES).expect("5 MiB fit in 32 bits"))
-        .max_response_body_size(u32::try_from(limits::ANSWER_BYTES).expect("25 MiB fit in 32 bits"))
-        .max_subscriptions_per_connection(limits::SUBSCRIPTIONS_PER_CONNECTION)
-        .set_message_buffer_capacity(limits::SEND_BUFFER)
-        .enable_ws_ping(PingConfig::new())
-        .set_id_provider(HexIds)
-        .ws_only()
-        .build()
+    /// What POST reaches, if anything.
+    http: Option<Arc<Door>>,
+    /// What an upgrade reaches, if anything.
+    websocket: Option<Arc<Door>>,
+    jwt: Option<Secret>,
+    jwt_scope: JwtScope,
+    trusted_proxies: Arc<[IpAddr]>,
+    stop: watch::Receiver<bool>,
+    alive: mpsc::Sender<()>,
 }
 
 /// Ids as geth draws them: `0x` and up to 128 random bits without a leading zero digit.
 #[derive(Debug)]
-struct HexIds;
+pub struct HexIds;
 
 impl IdProvider for HexIds {
     fn next_id(&self) -> SubscriptionId<'static> {
@@ -145,6 +216,17 @@ async fn answer(State(frame): State<Arc<Frame>>, request: Request) -> Response {
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = route(&frame, request).await;
     frame.gate.add_cors(origin.as_ref(), response.headers_mut());
+    let why = match response.status() {
+        StatusCode::UNAUTHORIZED => "token",
+        StatusCode::FORBIDDEN => "host_or_origin",
+        StatusCode::PAYLOAD_TOO_LARGE => "size",
+        StatusCode::REQUEST_TIMEOUT => "time",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "type",
+        _ => return response,
+    };
+    if let Some(door) = frame.http.as_ref().or(frame.websocket.as_ref()) {
+        door.metrics.count_refused(why);
+    }
     response
 }
 
@@ -153,61 +235,121 @@ async fn route(frame: &Frame, request: Request) -> Response {
     if !frame.gate.is_host_allowed(headers) {
         return refuse(StatusCode::FORBIDDEN, "this Host is not served here (--http.vhosts)");
     }
-    if request.uri().path() != "/" {
-        return StatusCode::NOT_FOUND.into_response();
-    }
-    if is_websocket(headers) {
-        if !frame.gate.is_upgrade_allowed(headers) {
-            return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed (--http.corsdomain)");
+    match (request.uri().path(), &frame.http) {
+        ("/", _) => {}
+        (health::LIVENESS, Some(door)) => return health::liveness(&door.context).await,
+        (health::READINESS, Some(door)) => {
+            return health::readiness(&door.context, request.uri().query().unwrap_or_default());
         }
-        return frame.upgrade(request).await;
+        _ => return StatusCode::NOT_FOUND.into_response(),
     }
-    match *request.method() {
-        Method::POST => frame.post(request).await,
-        Method::GET => StatusCode::OK.into_response(),
-        Method::OPTIONS => {
-            let mut response = StatusCode::OK.into_response();
-            if frame.gate.has_cors() {
-                frame.gate.add_preflight(response.headers_mut());
-            }
-            response
+    let is_upgrade = is_websocket(headers);
+    if is_upgrade && !frame.gate.is_upgrade_allowed(headers) {
+        return refuse(StatusCode::FORBIDDEN, "this Origin is not allowed (--http.corsdomain)");
+    }
+    if *request.method() == Method::OPTIONS {
+        let mut response = StatusCode::OK.into_response();
+        if frame.gate.has_cors() {
+            frame.gate.add_preflight(response.headers_mut());
+        }
+        return response;
+    }
+    let Ok(caller) = frame.caller(&request) else {
+        return refuse(StatusCode::UNAUTHORIZED, "a valid token is needed (--rpc.jwtsecret)");
+    };
+    match (is_upgrade, &frame.http, &frame.websocket) {
+        (true, _, Some(door)) => frame.upgrade(door, caller, request),
+        (true, _, None) => refuse(StatusCode::NOT_FOUND, "WebSocket has another port (--ws.port)"),
+        (false, Some(door), _) if *request.method() == Method::POST => {
+            post(door, &caller, request).await
+        }
+        (false, ..) if *request.method() == Method::GET => StatusCode::OK.into_response(),
+        (false, None, _) if *request.method() == Method::POST => {
+            refuse(StatusCode::NOT_FOUND, "HTTP has another port (--http.port)")
         }
         _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "only POST and GET are answered"),
     }
 }
 
 impl Frame {
-    async fn post(&self, request: Request) -> Response {
-        if !is_json(request.headers()) {
-            let text = "Content-Type must be application/json, without Content-Encoding";
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
-        }
-        let body = match read_body(request.into_body()).await {
-            Ok(body) => body,
-            Err(refusal) => return refusal,
+    /// Who sends this request. A token that is shown must be valid.
+    fn caller(&self, request: &Request) -> Result<Caller, ()> {
+        let headers = request.headers();
+        let is_shown = headers.contains_key(header::AUTHORIZATION);
+        let trust = match &self.jwt {
+            Some(secret) if is_shown && secret.verify(headers) => Trust::Token,
+            Some(_) if is_shown || self.jwt_scope == JwtScope::All => return Err(()),
+            _ => Trust::Open,
         };
-        let json = layer::answer(&self.context, &self.methods, &body).await.unwrap_or_default();
-        let content_type = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, content_type)], json).into_response()
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
+        let address = peer.map(|peer| client(peer, headers, &self.trusted_proxies));
+        let charged = address.filter(|address| !address.is_loopback());
+        Ok(Caller { trust, charged, session: None })
     }
 
-    /// Hands the socket to jsonrpsee, which keeps it from here on.
-    async fn upgrade(&self, request: Request) -> Response {
-        let (context, methods) = (Arc::clone(&self.context), self.methods.clone());
-        let wrap = RpcServiceBuilder::new()
-            .layer_fn(move |service| RpcLayer::new(service, Arc::clone(&context), methods.clone()));
-        let mut service = ServerBuilder::with_config(self.sockets.clone())
-            .set_rpc_middleware(wrap)
-            .to_service_builder()
-            .connection_id(self.next_connection.fetch_add(1, Ordering::Relaxed))
-            .build(self.methods.clone(), self.stop.clone());
-        match service.call(request).await {
-            Ok(response) => response.map(Body::new),
-            Err(error) => {
-                tracing::debug!(%error, "cannot upgrade to a WebSocket");
-                refuse(StatusCode::BAD_REQUEST, "cannot upgrade to a WebSocket")
-            }
+    /// The socket belongs to [`websocket`] from here on.
+    fn upgrade(&self, door: &Arc<Door>, caller: Caller, request: Request) -> Response {
+        let open = door.metrics.open(Transport::WebSocket);
+        let alive = self.alive.clone();
+        websocket::upgrade(Arc::clone(door), caller, request, self.stop.clone(), (open, alive))
+    }
+}
+
+async fn post(door: &Door, caller: &Caller, request: Request) -> Response {
+    if !is_json(request.headers()) {
+        let text = "Content-Type must be application/json, without Content-Encoding";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+    }
+    let body = match read_body(request.into_body()).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    door.metrics.count_body(body.len());
+    let answer = layer::answer(door, caller, &body).await;
+    let body = answer.reply.map_or_else(Body::empty, crate::reply::Reply::into_body);
+    let mut response = Response::new(body);
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    if let Some(wait) = answer.retry_after {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        let secs = wait.as_secs() + 1;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+    response
+}
+
+/// The client behind trusted proxies: the last address of `X-Forwarded-For` that is no trusted proxy itself.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    let names = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.rsplit(','));
+    let mut address = peer;
+    for name in names {
+        let Ok(next) = name.trim().parse() else { return address };
+        address = next;
+        if !trusted.contains(&next) {
+            break;
         }
+    }
+    address
+}
+
+/// Answers on the listener of metrics.
+async fn measure(State(door): State<Arc<Door>>, request: Request) -> Response {
+    match request.uri().path() {
+        "/metrics" | "/debug/metrics/prometheus" => {
+            let mut response = Response::new(Body::from(door.metrics.render(&door.context)));
+            let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, text);
+            response
+        }
+        health::LIVENESS => health::liveness(&door.context).await,
+        health::READINESS => {
+            health::readiness(&door.context, request.uri().query().unwrap_or_default())
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
@@ -231,12 +373,14 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
+    let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds 5 MiB");
+    if axum::body::HttpBody::size_hint(&body).lower() > limits::BODY_BYTES as u64 {
+        return Err(too_large());
+    }
     let collect = Limited::new(body, limits::BODY_BYTES).collect();
     match tokio::time::timeout(limits::BODY_TIME, collect).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds 5 MiB"))
-        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took over 15 s")),
     }
@@ -257,6 +401,24 @@ mod tests {
             assert!(id.starts_with("0x") && !id.starts_with("0x0") && id.len() <= 34, "{id}");
         }
         assert_ne!(random_id(), random_id());
+    }
+
+    #[test]
+    fn proxies_name_the_client() {
+        let trusted = ["127.0.0.1", "10.0.0.1"].map(|text| text.parse().expect("an address"));
+        for (peer, forwarded, expected) in [
+            ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+            ("127.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+            ("127.0.0.1", "203.0.113.9, 10.0.0.1", "203.0.113.9"),
+            ("127.0.0.1", "nonsense", "127.0.0.1"),
+            ("192.0.2.1", "203.0.113.9", "192.0.2.1"),
+        ] {
+            let value = HeaderValue::from_str(forwarded).expect("an ASCII test value");
+            let name = http::HeaderName::from_static(FORWARDED_FOR);
+            let headers = HeaderMap::from_iter([(name, value)]);
+            let got = client(peer.parse().expect("an address"), &headers, &trusted);
+            assert_eq!(got.to_string(), expected, "{peer} {forwarded}");
+        }
     }
 
     #[test]

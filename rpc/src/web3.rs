@@ -1,9 +1,9 @@
-//! `web3_*` and `rpc_modules`: who answers, and Keccak.
+//! `web3_*`: who answers, and Keccak.
 
 use alloy_primitives::{Bytes, keccak256};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{context::Context, dispatch, error::RpcResult, param::Args, render};
+use crate::{context::Context, error::RpcResult, param::Args, render};
 
 /// `web3_clientVersion`: name, version and platform, in geth's form.
 pub fn client_version(_: &Context, args: &Args) -> RpcResult {
@@ -17,11 +17,4 @@ pub fn client_version(_: &Context, args: &Args) -> RpcResult {
 pub fn sha3(_: &Context, args: &Args) -> RpcResult {
     let (bytes,): (Bytes,) = args.read()?;
     Ok(render::data(keccak256(bytes)))
-}
-
-/// `rpc_modules`: the namespaces that answer here.
-pub fn modules(_: &Context, args: &Args) -> RpcResult {
-    let () = args.read()?;
-    let version = |name: &str| (name.to_owned(), Value::from("1.0"));
-    Ok(Value::Object(dispatch::NAMESPACES.into_iter().map(version).collect::<Map<_, _>>()))
 }

@@ -4,12 +4,12 @@ import { readFileSync } from "node:fs";
 
 const solc = createRequire(import.meta.url)("solc");
 
-export function compileGreeter() {
+export function compileGreeter(evmVersion = process.env.EVM_VERSION) {
   const content = readFileSync(new URL("Greeter.sol", import.meta.url), "utf8");
   const input = {
     language: "Solidity",
     sources: { "Greeter.sol": { content } },
-    settings: { outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } } },
+    settings: { ...(evmVersion ? { evmVersion } : {}), outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } } },
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input)));
   const errors = (output.errors ?? []).filter((error) => error.severity === "error");
@@ -18,8 +18,9 @@ export function compileGreeter() {
   return { abi, bytecode: `0x${evm.bytecode.object}` };
 }
 
-// `node compile.mjs` prints the bytecode, for cast.sh.
+// `node compile.mjs` prints the bytecode, `--json` the ABI too, for clients that are not JavaScript.
 if (process.argv[1] === new URL(import.meta.url).pathname) {
-  process.stdout.write(compileGreeter().bytecode);
+  const greeter = compileGreeter();
+  process.stdout.write(process.argv[2] === "--json" ? JSON.stringify(greeter) : greeter.bytecode);
   process.exit(0);
 }

@@ -8,7 +8,6 @@ import {Vm} from "forge-std/Vm.sol";
 /// ends with the leaf's words, and each test is a leaf.
 contract TreesTest is Test {
     string private constant FOLDER = "test/contracts";
-    string private constant SENTENCES = "/Arbitration /Council /JudgePool /Lens /Supervision ";
     string private constant BRANCH = unicode"── ";
 
     function test_EachLeafIsATestAndEachTestALeaf() public view {
@@ -16,7 +15,7 @@ contract TreesTest is Test {
         uint256 trees = 0;
         for (uint256 i = 0; i < entries.length; ++i) {
             string[] memory parts = vm.split(entries[i].path, ".tree");
-            if (parts.length != 2 || _isSentences(parts[0])) continue;
+            if (parts.length != 2) continue;
             ++trees;
             _compare(entries[i].path, string.concat(parts[0], ".t.sol"));
         }
@@ -36,13 +35,6 @@ contract TreesTest is Test {
             assertTrue(found, string.concat(tree, ": no test ends with ", name));
         }
         assertEq(leaves, count, string.concat(source, ": as many leaves as tests"));
-    }
-
-    /// @dev Whether the path without its ending leads to one of `SENTENCES`.
-    function _isSentences(string memory path) private pure returns (bool) {
-        string[] memory parts = vm.split(path, "/");
-        string memory name = string.concat("/", parts[parts.length - 1], " ");
-        return vm.indexOf(SENTENCES, name) != type(uint256).max;
     }
 
     /// @dev The names of a file's tests, one after another, each with its opening bracket.

@@ -1,5 +1,7 @@
 //! Starts the built program and waits for conditions with a deadline. Nothing here measures time.
 
+pub(crate) mod openrpc;
+
 use std::{
     io::{BufRead, BufReader, Read},
     net::TcpListener,
@@ -162,7 +164,9 @@ pub(crate) fn try_rpc(url: &str, method: &str, params: Value) -> Result<Value, S
             reqwest::Client::builder().timeout(DEADLINE).build().map_err(|e| e.to_string())?;
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let answer = client.post(url).json(&body).send().await.map_err(|e| e.to_string())?;
-        answer.json().await.map_err(|e| e.to_string())
+        let answer: Value = answer.json().await.map_err(|e| e.to_string())?;
+        openrpc::judge(method, &body["params"], &answer);
+        Ok(answer)
     })
 }
 

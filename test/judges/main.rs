@@ -1,22 +1,33 @@
-//! `judge KIND FILE…`, started by `./test/judge`: prints each failure in a line and then `passed/total`.
+//! `judge KIND FILE…`, started by `./test/judge`: prints each failure, and each measure, in a line and then `passed/total`.
 //!
 //! Ends with 0 if all passed, 1 if some failed, 2 if a file cannot be read or is of another kind.
 
 #[path = "mod.rs"]
 mod judge;
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let (kind, files) = (arguments.next().unwrap_or_default(), arguments.collect::<Vec<_>>());
-    if files.is_empty() {
+    let Some(Question { kind, files, url, differences }) = question() else {
         say(&format!("usage: test/judge KIND FILE…, KIND one of {}", judge::KINDS.join(", ")));
+        say("       test/judge rpc FILE… --url URL [--differences FILE]");
+        say("       test/judge exchanges FOLDER… --url URL");
         return ExitCode::from(2);
-    }
+    };
     let (mut passed, mut total, mut is_readable) = (0, 0, true);
     for file in &files {
-        let verdicts = match judge::judge(&kind, Path::new(file)) {
+        let path = Path::new(file);
+        let verdicts = match (kind.as_str(), &url) {
+            ("rpc", Some(url)) => judge::rpc::judge(path, url, differences.as_deref()),
+            ("exchanges", Some(url)) => judge::exchanges::judge(path, url),
+            ("rpc" | "exchanges", None) => Err("--url URL says which node to ask".to_owned()),
+            _ => judge::judge(&kind, path),
+        };
+        let verdicts = match verdicts {
             Ok(verdicts) => verdicts,
             Err(why) => {
                 say(&format!("error: {why}"));
@@ -27,7 +38,13 @@ fn main() -> ExitCode {
         let mut here = 0;
         for (name, verdict) in &verdicts {
             match verdict {
-                Ok(()) => here += 1,
+                Ok(()) => {
+                    // a measure is worth reading when it reaches its goal, too
+                    if kind == "keywords" {
+                        say(&format!("{file}: {name}"));
+                    }
+                    here += 1;
+                }
                 Err(why) => say(&format!("FAIL {file}: {name}: {why}")),
             }
         }
@@ -43,6 +60,29 @@ fn main() -> ExitCode {
         (true, true) => ExitCode::SUCCESS,
         (true, false) => ExitCode::from(1),
     }
+}
+
+/// The command line.
+struct Question {
+    kind: String,
+    files: Vec<String>,
+    url: Option<String>,
+    differences: Option<PathBuf>,
+}
+
+/// Reads the command line; none if it names no kind or no file.
+fn question() -> Option<Question> {
+    let mut arguments = std::env::args().skip(1);
+    let kind = arguments.next()?;
+    let mut asked = Question { kind, files: Vec::new(), url: None, differences: None };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--url" => asked.url = Some(arguments.next()?),
+            "--differences" => asked.differences = Some(arguments.next()?.into()),
+            _ => asked.files.push(argument),
+        }
+    }
+    (!asked.files.is_empty()).then_some(asked)
 }
 
 fn say(line: &str) {

@@ -1,4 +1,4 @@
-//! `./test/judge KIND FILE…`: files of known answers, whoever made them, against the ledger.
+//! `./test/judge KIND FILE…`: files of known answers, whoever made them, against the ledger and the edge.
 //!
 //! A kind is a rule book, a file is told apart by its content. The shapes are described in `test/vectors/README.md` and in
 //! the head of each kind's module; fields that a file leaves out are not compared. The test suite runs the same functions
@@ -6,9 +6,13 @@
 
 mod clique;
 mod clique_chain;
+pub(crate) mod exchanges;
 mod fork_choice;
+pub(crate) mod http;
 mod keystore;
+mod keywords;
 mod rlp;
+pub(crate) mod rpc;
 mod transactions;
 mod trie;
 
@@ -27,13 +31,16 @@ pub(crate) type Verdict = Result<(), String>;
 pub(crate) type Verdicts = Vec<(String, Verdict)>;
 
 /// The kinds by their names on the command line.
-pub(crate) const KINDS: [&str; 6] =
-    ["clique", "fork-choice", "transactions", "rlp", "trie", "keystore"];
+pub(crate) const KINDS: [&str; 7] =
+    ["clique", "fork-choice", "transactions", "rlp", "trie", "keystore", "keywords"];
 
 /// Judges all cases of one file. `Err` if the file cannot be read or is not of this kind.
 pub(crate) fn judge(kind: &str, path: &Path) -> Result<Verdicts, String> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| format!("cannot read {name}: {error}"))?;
+    if kind == "keywords" {
+        return keywords::judge(&bytes).map_err(|why| format!("{name}: {why}"));
+    }
     let json: Value =
         serde_json::from_slice(&bytes).map_err(|error| format!("{name} is not JSON: {error}"))?;
     let verdicts = match kind {

@@ -14,6 +14,7 @@ use crate::{
     error::NodeError,
     keystore::{self, Keystore},
     network, prompt,
+    replay::{self, Replay},
     storage_args::StorageArgs,
     txpool_args::TxPoolArgs,
 };
@@ -37,6 +38,10 @@ pub struct NodeArgs {
     /// Run the network of this genesis file (geth's JSON) [default: the one that msnet init stored in the data folder]
     #[arg(long, env = "MSNET_GENESIS", value_name = "FILE")]
     pub genesis: Option<PathBuf>,
+    /// Serve a recorded chain of Ethereum's own consensus from memory: its genesis, its blocks in RLP, and a forkchoice
+    /// file if one says which blocks are safe and final
+    #[arg(long, value_name = "FILES", num_args = 2..=3, conflicts_with_all = ["dev", "network", "genesis", "datadir", "mine"])]
+    pub replay: Vec<PathBuf>,
     /// Refuse any network but the one with this id, which is its chain id
     #[arg(long, env = "MSNET_NETWORKID", value_name = "ID")]
     pub networkid: Option<u64>,
@@ -142,6 +147,14 @@ impl NodeArgs {
         &self,
         built_in: impl Fn(&str) -> Option<Vec<u8>>,
     ) -> Result<NodeConfig, NodeError> {
+        if let [genesis, chain, rest @ ..] = self.replay.as_slice() {
+            let forkchoice = rest.first().cloned();
+            let replay = Some(Replay { chain: chain.clone(), forkchoice });
+            return Ok(NodeConfig {
+                replay,
+                ..NodeConfig::new(replay::read("the genesis", genesis)?)
+            });
+        }
         let genesis = self.genesis(built_in)?;
         if let Some(want) = self.networkid {
             let have = Genesis::from_json(&genesis)?.spec.chain_id;

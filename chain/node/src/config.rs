@@ -9,7 +9,7 @@ use secp256k1::{Message, PublicKey, SECP256K1, SecretKey};
 use zeroize::Zeroizing;
 
 use crate::{
-    disk_watch::MIN_FREE_DISK_MIB, error::NodeError, storage_args::StorageArgs,
+    disk_watch::MIN_FREE_DISK_MIB, error::NodeError, replay::Replay, storage_args::StorageArgs,
     txpool_args::TxPoolArgs,
 };
 
@@ -21,6 +21,8 @@ pub struct NodeConfig {
     pub datadir: Option<PathBuf>,
     /// The network: a genesis file in geth's JSON.
     pub genesis: Vec<u8>,
+    /// Serves this recorded chain in place of a network; `genesis` is its genesis.
+    pub replay: Option<Replay>,
     /// Seals blocks with this key, if the account is a signer of the network.
     pub signer: Option<SignerKey>,
     /// Seconds between blocks in place of the genesis' period; 0 seals a block per waiting
@@ -46,6 +48,7 @@ impl NodeConfig {
         Self {
             datadir: None,
             genesis,
+            replay: None,
             signer: None,
             period_override: None,
             miner: MinerConfig::default(),

@@ -34,6 +34,14 @@ pub enum NodeError {
         /// What is wrong, and where in it.
         source: ChainError,
     },
+    /// A file of `--replay` was read, but does not hold what it should.
+    #[error("cannot replay {}: {reason}", path.display())]
+    BadReplay {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
     /// No built-in network of this name.
     #[error("there is no built-in network {0:?}\n  do: name a genesis file with --genesis FILE")]
     UnknownNetwork(String),

@@ -26,6 +26,7 @@ use crate::{
     permissions::Guard,
     proposals::Proposals,
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
+    replay::Marked,
 };
 
 /// Transactions that enter the pool under one lock: well below a millisecond, so that the builder hardly waits.
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Work,
     /// Verify a block and make it part of the chain.
     Import(Box<RecoveredBlock>, oneshot::Sender<Result<Imported, ChainError>>),
+    /// Say that you are there.
+    Ping(oneshot::Sender<()>),
     /// End.
     Stop,
 }
@@ -57,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) gas_price_floor: u128,
     pub(crate) disk: DiskWatch,
     pub(crate) proposals: Mutex<Proposals>,
+    /// The safe and the final block of a recorded chain.
+    pub(crate) marked: Option<Marked>,
 }
 
 impl Shared {
@@ -178,6 +183,12 @@ impl NodeHandle {
         Ok(verdict.await.map_err(|_| SubmitError::Stopped)??)
     }
 
+    /// True once the thread that writes the chain has answered; false if it has ended, or its queue is full.
+    pub async fn ping(&self) -> bool {
+        let (reply, answered) = oneshot::channel();
+        self.commands.try_send(Command::Ping(reply)).is_ok() && answered.await.is_ok()
+    }
+
     /// Once until the writer looks; a full queue of commands wakes it as well.
     fn wake_sealer(&self) {
         if !self.shared.is_work_noted.swap(true, Ordering::AcqRel)
@@ -219,6 +230,11 @@ impl NodeHandle {
     /// Executable transactions from now on.
     pub fn subscribe_pending(&self) -> broadcast::Receiver<PendingTransactions> {
         self.shared.events.subscribe_pending()
+    }
+
+    /// The safe and the final block, where a recorded chain is served.
+    pub fn marked(&self) -> Option<Marked> {
+        self.shared.marked
     }
 
     /// A waiting transaction.

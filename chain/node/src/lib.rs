@@ -35,6 +35,7 @@ pub mod progress;
 pub mod prompt;
 mod proposals;
 pub mod recover;
+pub mod replay;
 pub mod sealer;
 pub mod service;
 pub mod settings;

@@ -40,6 +40,7 @@ use crate::{
     permissions::{Guard, PERMISSIONS_FILE},
     proposals::Proposals,
     recover::Recovery,
+    replay::Replay,
     sealer::{Sealer, now_ms},
     txpool_args::TxPoolArgs,
     txpool_upkeep::{JournalSettings, Upkeep},
@@ -80,6 +81,9 @@ impl Node {
     }
 
     fn open(config: NodeConfig) -> Result<Self, NodeError> {
+        if let Some(replay) = &config.replay {
+            return Self::replay(replay, &config);
+        }
         let mut genesis = Genesis::from_json(&config.genesis)?;
         if let (Some(secs), Some(clique)) = (config.period_override, &mut genesis.spec.clique) {
             clique.period_secs = secs;
@@ -136,6 +140,31 @@ impl Node {
         let rejournal = config.txpool.rejournal();
         let journal = path.map(|path| JournalSettings { path, rejournal });
         let upkeep = Upkeep::start(handle.clone(), journal).map_err(NodeError::Thread)?;
+        Ok(Self { handle, writer, workers, upkeep })
+    }
+
+    /// Serves a recorded chain.
+    fn replay(replay: &Replay, config: &NodeConfig) -> Result<Self, NodeError> {
+        let (chain, marked) = replay.open(&config.genesis)?;
+        let (guard, proposals) = (Guard::open(None)?, Proposals::default());
+        let disk = DiskWatch::new(None, config.min_free_disk_mib);
+        let kept = Kept { guard, disk, proposals };
+        let mut shared = share(&chain, None, &config.txpool, &config.miner, kept);
+        shared.marked = Some(marked);
+        let shared = Arc::new(shared);
+        let (commands, inbox) = sync_channel(COMMANDS);
+        let (recovery, workers) = Recovery::start().map_err(NodeError::Thread)?;
+        let to_write = Arc::clone(&shared);
+        let write = move || {
+            let _told = EndTold(Arc::clone(&to_write));
+            Writer { chain, sealer: None, shared: to_write, inbox, built: Instant::now() }.run()
+        };
+        let writer = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(write)
+            .map_err(NodeError::Thread)?;
+        let handle = NodeHandle { shared, commands, recovery };
+        let upkeep = Upkeep::start(handle.clone(), None).map_err(NodeError::Thread)?;
         Ok(Self { handle, writer, workers, upkeep })
     }
 
@@ -235,6 +264,7 @@ fn share(
     let mut config = txpool.pool_config(spec.zero_base_fee);
     config.price_limit = miner.gas_price.unwrap_or(config.price_limit);
     config.order = miner.order.unwrap_or(config.order);
+    config.takes_blobs = spec.clique.is_none();
     let mut pool = Pool::new(config, pool_head(&reader, now_ms() / 1_000));
     let accounts = guard.lists.accounts_allowlist.as_ref();
     pool.permit(accounts.map(|accounts| accounts.iter().copied().collect()));
@@ -251,6 +281,7 @@ fn share(
         gas_price_floor,
         disk,
         proposals: Mutex::new(proposals),
+        marked: None,
     }
 }
 
@@ -275,6 +306,8 @@ impl Writer {
                     // Whoever asked may have left; the block stays.
                     let _ = reply.send(verdict);
                 }
+                // whoever asked may have left
+                Ok(Command::Ping(reply)) => drop(reply.send(())),
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
             }
             if let Err(error) = self.chain.flush_if_due(now_ms()) {

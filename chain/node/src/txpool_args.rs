@@ -84,6 +84,7 @@ impl TxPoolArgs {
             },
             max_bytes: usual.max_bytes,
             order: usual.order,
+            takes_blobs: false,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
     block::Header,
     error::ChainError,
     executor::env,
+    replay::Rules,
     spec::ChainSpec,
     state::{StateDb, overlay::Overlay},
 };
@@ -118,46 +119,71 @@ pub struct CallOutcome {
     pub accessed: BTreeMap<Address, Vec<U256>>,
 }
 
-/// Runs a call on a state, in the block after whose execution that state stands.
-///
-/// # Errors
-/// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
-pub fn call(
-    spec: &ChainSpec,
-    state: StateDb,
-    header: &Header,
-    signer: Address,
-    request: &CallRequest,
-    overrides: &StateOverrides,
-    block_overrides: &BlockOverrides,
-) -> Result<CallOutcome, ChainError> {
-    let tx = tx_env(request)?;
-    let has_price = tx.gas_price > 0;
-    let number = block_overrides.number.unwrap_or(header.number);
-    let timestamp = block_overrides.time.unwrap_or(header.timestamp);
-    let spec_id = spec.spec_id(number, timestamp);
-    let mut cfg = env::cfg_env(spec, spec_id);
-    relax(&mut cfg, has_price);
-    let mut block = env::block_env(spec_id, header, signer);
-    override_block(&mut block, block_overrides);
-    if !has_price {
-        block.basefee = 0;
+/// A call and where it runs: in the block after whose execution the state stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<'a> {
+    /// Consensus of the chain.
+    pub rules: &'a Rules,
+    /// Rules of the network.
+    pub spec: &'a ChainSpec,
+    /// The block.
+    pub header: &'a Header,
+    /// Who made it: COINBASE.
+    pub author: Address,
+    /// What to call.
+    pub request: &'a CallRequest,
+    /// Accounts that are otherwise.
+    pub overrides: &'a StateOverrides,
+    /// Block fields that are otherwise.
+    pub block_overrides: &'a BlockOverrides,
+}
+
+impl Call<'_> {
+    /// An EVM that is ready for the call, and the call as a transaction.
+    pub(crate) fn prepare(&self, mut overlay: Overlay) -> Result<(env::Evm, TxEnv), ChainError> {
+        let Self { spec, header, block_overrides, .. } = self;
+        let tx = tx_env(self.request)?;
+        let has_price = tx.gas_price > 0;
+        let number = block_overrides.number.unwrap_or(header.number);
+        let timestamp = block_overrides.time.unwrap_or(header.timestamp);
+        let spec_id = match self.rules {
+            Rules::Clique => spec.spec_id(number, timestamp),
+            Rules::Replay(replay) => replay.spec_id(spec, header),
+        };
+        let mut cfg = env::cfg_env(spec, spec_id);
+        let mut block = env::block_env(spec_id, header, self.author);
+        if let Rules::Replay(replay) = self.rules {
+            replay.adjust(spec, header, &mut cfg, &mut block);
+        }
+        relax(&mut cfg, has_price);
+        override_block(&mut block, block_overrides);
+        if !has_price {
+            block.basefee = 0;
+        }
+        override_state(&mut overlay, self.overrides)?;
+        Ok((env::new_evm(overlay, cfg, block), tx))
     }
-    let mut overlay = Overlay::new(state);
-    override_state(&mut overlay, overrides)?;
-    let mut evm = env::new_evm(overlay, cfg, block);
-    match evm.transact(tx.clone()) {
-        Ok(outcome) => {
-            let slots = |account: &revm::state::Account| account.storage.keys().copied().collect();
-            let accessed =
-                outcome.state.iter().map(|(&address, account)| (address, slots(account)));
-            Ok(describe(outcome.result, accessed.collect()))
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
+    pub fn run(&self, state: StateDb) -> Result<CallOutcome, ChainError> {
+        let (mut evm, tx) = self.prepare(Overlay::new(state))?;
+        match evm.transact(tx.clone()) {
+            Ok(outcome) => {
+                let slots =
+                    |account: &revm::state::Account| account.storage.keys().copied().collect();
+                let accessed =
+                    outcome.state.iter().map(|(&address, account)| (address, slots(account)));
+                Ok(describe(outcome.result, accessed.collect()))
+            }
+            Err(EVMError::Database(error)) => Err(error),
+            Err(EVMError::Transaction(invalid)) => {
+                Err(ChainError::CallRefused { reason: env::reason(&invalid, &tx, &evm.ctx.block) })
+            }
+            Err(other) => Err(ChainError::CallRefused { reason: other.to_string() }),
         }
-        Err(EVMError::Database(error)) => Err(error),
-        Err(EVMError::Transaction(invalid)) => {
-            Err(ChainError::CallRefused { reason: env::reason(&invalid, &tx, &evm.ctx.block) })
-        }
-        Err(other) => Err(ChainError::CallRefused { reason: other.to_string() }),
     }
 }
 
@@ -197,14 +223,19 @@ fn override_block(block: &mut BlockEnv, overrides: &BlockOverrides) {
     block.gas_limit = gas_limit.unwrap_or(block.gas_limit);
     block.beneficiary = overrides.fee_recipient.unwrap_or(block.beneficiary);
     block.basefee = overrides.base_fee_per_gas.unwrap_or(block.basefee);
-    block.difficulty = overrides.difficulty.unwrap_or(block.difficulty);
+    // One instruction reads both, whatever it is called under the rules in force.
+    let random = overrides.prev_randao.or(overrides.difficulty.map(B256::from));
+    block.difficulty = random.map_or(block.difficulty, |random| U256::from_be_bytes(random.0));
     if block.prevrandao.is_some() {
-        let random = overrides.prev_randao.or(overrides.difficulty.map(B256::from));
         block.prevrandao = random.or(block.prevrandao);
     }
 }
 
-fn override_state(overlay: &mut Overlay, overrides: &StateOverrides) -> Result<(), ChainError> {
+/// Makes accounts otherwise.
+pub(crate) fn override_state(
+    overlay: &mut Overlay,
+    overrides: &StateOverrides,
+) -> Result<(), ChainError> {
     for (&address, change) in overrides {
         let account = overlay.account(address)?.unwrap_or_default();
         let nonce = change.nonce.unwrap_or(account.nonce);

@@ -6,7 +6,9 @@
 pub mod build;
 pub mod call;
 pub mod env;
+pub mod rerun;
 pub mod sandbox;
+pub mod simulate;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -180,6 +182,18 @@ impl BlockExecutor {
         signer: Address,
         trie: Arc<Mutex<StateTrie>>,
     ) -> Result<Self, ChainError> {
+        Self::over(rules, spec, Overlay::new(parent), header, signer, trie)
+    }
+
+    /// As [`Self::under`], on a state that something was written over already.
+    pub(crate) fn over(
+        rules: &Rules,
+        spec: &ChainSpec,
+        mut overlay: Overlay,
+        header: &Header,
+        signer: Address,
+        trie: Arc<Mutex<StateTrie>>,
+    ) -> Result<Self, ChainError> {
         let spec_id = match rules {
             Rules::Clique => spec.spec_id(header.number, header.timestamp),
             Rules::Replay(replay) => replay.spec_id(spec, header),
@@ -189,7 +203,6 @@ impl BlockExecutor {
         if let Rules::Replay(replay) = rules {
             replay.adjust(spec, header, &mut cfg, &mut block);
         }
-        let mut overlay = Overlay::new(parent);
         if matches!(rules, Rules::Replay(_)) {
             overlay = overlay.with_storage_collision();
         }
@@ -209,6 +222,18 @@ impl BlockExecutor {
             }
         }
         Ok(executor)
+    }
+
+    /// The EVM after what comes before the first transaction, and its rules.
+    pub(crate) fn into_parts(self) -> (Evm, SpecId) {
+        (self.evm, self.spec_id)
+    }
+
+    /// The end of a block whose transactions were run elsewhere.
+    pub(crate) fn from_parts(evm: Evm, spec_id: SpecId, receipts: Vec<Receipt>) -> Self {
+        let (trie, stage) = (Arc::default(), None);
+        let gas_used = receipts.last().map_or(0, |receipt| receipt.cumulative_gas_used);
+        Self { evm, spec_id, trie, stage, receipts, gas_used, takes_blobs: true }
     }
 
     /// Gas that later transactions may still ask for.

@@ -55,6 +55,8 @@ pub struct PoolConfig {
     pub locals: HashSet<Address>,
     /// How blocks are filled, and what a full pool gives up.
     pub order: Order,
+    /// Takes type 3: where a recorded chain is served, nowhere else.
+    pub takes_blobs: bool,
 }
 
 impl PoolConfig {
@@ -73,6 +75,7 @@ impl PoolConfig {
             lifetime_secs: POOL_GAP_SECS,
             locals: HashSet::new(),
             order: if zero_base_fee { Order::Fair } else { Order::Price },
+            takes_blobs: false,
         }
     }
 

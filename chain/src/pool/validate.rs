@@ -145,7 +145,7 @@ pub fn validate_transaction(
     config: &PoolConfig,
 ) -> Result<(), PoolError> {
     let transaction = &pooled.transaction;
-    validate_type(transaction.tx_type() as u8, head.spec_id)?;
+    validate_type(transaction.tx_type() as u8, head.spec_id, config.takes_blobs)?;
     if pooled.size > TX_BYTES {
         return Err(PoolError::Oversized { size: pooled.size });
     }
@@ -180,8 +180,9 @@ pub fn validate_transaction(
     Ok(())
 }
 
-fn validate_type(tx_type: u8, spec_id: SpecId) -> Result<(), PoolError> {
+fn validate_type(tx_type: u8, spec_id: SpecId, takes_blobs: bool) -> Result<(), PoolError> {
     let (needs, fork) = match tx_type {
+        TYPE_BLOB if takes_blobs => (SpecId::CANCUN, "Cancun"),
         TYPE_BLOB => return Err(PoolError::BlobTransaction),
         1 => (SpecId::BERLIN, "Berlin"),
         2 => (SpecId::LONDON, "London"),

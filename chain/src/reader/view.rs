@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bloom, U256};
 
 use super::{ExecutedBlock, KnownBlock, SideBlock};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     error::ChainError,
     replay::Rules,
     state::{Layer, Layers, StateDb, proof::Scratch},
-    store::{BadBlocks, Shelf, StoredBlock, snapshots::Ancestry},
+    store::{BadBlocks, Shelf, StoredBlock, log_index::LogKey, snapshots::Ancestry},
 };
 
 /// A canonical block above the flushed one.
@@ -217,6 +217,34 @@ impl View {
         Ok(self.block_by_number(number)?.map(|block| (block, index)))
     }
 
+    /// As [`super::ChainReader::log_blocks`].
+    pub(crate) fn log_blocks(
+        &self,
+        from: u64,
+        to: u64,
+        sets: &[Vec<LogKey>],
+        may_have: impl Fn(&Bloom) -> bool,
+        most: usize,
+    ) -> Result<Vec<u64>, ChainError> {
+        let flushed = self.shelf.flushed().number;
+        let indexed = self.shelf.logs_from()?;
+        // a store made before there was an index: its first blocks are looked at one by one
+        let before = (from..indexed.min(flushed + 1).min(to.saturating_add(1))).take(most);
+        let mut found: Vec<u64> = before.collect();
+        if found.len() < most {
+            let left = most - found.len();
+            let (from, to) = (from.max(indexed), to.min(flushed));
+            found.extend(self.shelf.log_blocks(from, to, sets, left)?);
+        }
+        let recent = self.recent.iter().filter(|recent| {
+            let header = recent.executed.block.header();
+            (from..=to).contains(&header.number) && may_have(&header.logs_bloom)
+        });
+        let left = most.saturating_sub(found.len());
+        found.extend(recent.take(left).map(|recent| recent.executed.number()));
+        Ok(found)
+    }
+
     /// The state after a canonical block whose way back is kept.
     pub(crate) fn state_at(&self, number: u64) -> StateDb {
         if number < self.shelf.flushed().number {
@@ -238,6 +266,14 @@ impl View {
         }
         let diff = self.shelf.diff(number)?;
         scratch.take_back(diff.accounts.iter().map(|(&address, &old)| (address, old)))
+    }
+
+    /// Accounts that block `number` changed, if the way back before it is kept.
+    pub(crate) fn changed_accounts(&self, number: u64) -> Result<Vec<Address>, ChainError> {
+        if let Some(recent) = self.recent_at(number) {
+            return Ok(recent.layer.changes.accounts.keys().copied().collect());
+        }
+        Ok(self.shelf.diff(number)?.accounts.keys().copied().collect())
     }
 
     /// As [`Self::state_at`].

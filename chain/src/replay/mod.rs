@@ -21,6 +21,7 @@
 mod body;
 mod difficulty;
 mod error;
+mod genesis;
 mod header;
 mod instructions;
 mod network;
@@ -37,6 +38,7 @@ pub use revm::primitives::hardfork::SpecId;
 
 pub use self::{
     error::ReplayError,
+    genesis::genesis,
     header::Ancestors,
     network::network,
     transaction::{CheckedTransaction, check_transaction},
@@ -77,6 +79,8 @@ pub struct ReplayRules {
     pub arrow_glacier: Option<u64>,
     /// `grayGlacierBlock`, EIP-5133.
     pub gray_glacier: Option<u64>,
+    /// `mergeNetsplitBlock`: nothing but a part of the fork id.
+    pub merge_netsplit: Option<u64>,
     /// Blob parameters by the time from which they hold, ascending (EIP-7892).
     pub blob_schedule: Vec<(u64, BlobParams)>,
     /// Whose logs are deposits (EIP-6110).
@@ -91,6 +95,7 @@ impl Default for ReplayRules {
             muir_glacier: None,
             arrow_glacier: None,
             gray_glacier: None,
+            merge_netsplit: None,
             blob_schedule: Vec::new(),
             deposit_contract: MAINNET_DEPOSIT_CONTRACT,
         }

@@ -6,7 +6,7 @@ use alloy_eips::{
     eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS,
     eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS,
 };
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use revm::{
     context::{BlockEnv, CfgEnv, ContextTr as _},
     context_interface::block::BlobExcessGasAndPrice,
@@ -93,6 +93,18 @@ impl ReplayRules {
             add_balance(executor, withdrawal.address, wei)?;
         }
         let Some(remote) = header.requests_hash else { return Ok(()) };
+        let local = self.ask_requests(executor)?;
+        if remote != local {
+            return Err(ReplayError::RequestsHash { remote, local }.into());
+        }
+        Ok(())
+    }
+
+    /// The hash over the requests of the block that has just been run.
+    ///
+    /// # Errors
+    /// [`ChainError::Replay`] if a contract fails; what the store says if it fails.
+    pub(crate) fn ask_requests(&self, executor: &mut BlockExecutor) -> Result<B256, ChainError> {
         let requests = [
             (DEPOSIT_TYPE, deposits(&executor.receipts, self.deposit_contract)?),
             (
@@ -104,11 +116,7 @@ impl ReplayRules {
                 ask(executor, "consolidation requests", CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS)?,
             ),
         ];
-        let local = requests_hash(&requests);
-        if remote != local {
-            return Err(ReplayError::RequestsHash { remote, local }.into());
-        }
-        Ok(())
+        Ok(requests_hash(&requests))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! It remembers what it read from the parent's state and what the transactions wrote, and closes into [`Changes`].
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{
     Address, B256, Bytes, KECCAK256_EMPTY, U256,
     map::{AddressMap, AddressSet, B256Map, HashMap, HashSet},
@@ -33,6 +35,8 @@ pub struct Overlay {
     /// Code that the block brings in.
     code: B256Map<Bytecode>,
     storage_collides: bool,
+    /// Hashes of blocks that are not in the chain.
+    hashes: BTreeMap<u64, B256>,
     /// What was written since the last part was taken, once parts are taken at all.
     fresh: Option<Fresh>,
 }
@@ -55,6 +59,7 @@ impl Overlay {
             wiped: AddressSet::default(),
             code: B256Map::default(),
             storage_collides: false,
+            hashes: BTreeMap::new(),
             fresh: None,
         }
     }
@@ -65,6 +70,11 @@ impl Overlay {
     pub const fn with_storage_collision(mut self) -> Self {
         self.storage_collides = true;
         self
+    }
+
+    /// Gives a block that is not in the chain a hash.
+    pub fn remember_hash(&mut self, number: u64, hash: B256) {
+        self.hashes.insert(number, hash);
     }
 
     /// The state below.
@@ -95,6 +105,21 @@ impl Overlay {
             return Ok(U256::ZERO);
         }
         self.parent_slot(address, slot)
+    }
+
+    /// All slots of an account that are not zero, as of now.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn slots_of(&self, address: Address) -> Result<BTreeMap<U256, U256>, ChainError> {
+        let mut slots = match self.wiped.contains(&address) {
+            true => BTreeMap::new(),
+            false => self.parent.slots_of(address)?,
+        };
+        let written = self.slots.iter().filter(|((owner, _), _)| *owner == address);
+        slots.extend(written.map(|(&(_, slot), &value)| (slot, value)));
+        slots.retain(|_, value| !value.is_zero());
+        Ok(slots)
     }
 
     /// Sets an account, with code if given; without, it keeps its code.
@@ -280,7 +305,10 @@ impl Database for Overlay {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, ChainError> {
-        Ok(self.parent.block_hash(number)?.unwrap_or_default())
+        match self.hashes.get(&number) {
+            Some(hash) => Ok(*hash),
+            None => Ok(self.parent.block_hash(number)?.unwrap_or_default()),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use alloy_primitives::B256;
 
 use super::{
     BadBlocks, Shelf,
+    log_index::put_logs,
     schema::{self, BlockRow, DiffFrame, Flushed, block_key, meta, tx_place},
 };
 use crate::{
@@ -104,6 +105,7 @@ impl Flush {
             put_block(&mut batch, item, &BlockRow { diff: Some(diff), ..item.row });
             put_canonical(&mut batch, &block.block);
             put_changes(&mut batch, layer);
+            put_logs(&mut batch, item.number, &block.receipts);
             collect_changed(&mut changed, layer);
         }
         changed.sort_unstable();
@@ -118,6 +120,7 @@ impl Flush {
             batch.put(Table::Snapshots, snapshot.hash.as_slice(), value);
         }
         let diff_from = forget_section(&mut batch, &shelf, work.history, newest.number)?;
+        batch.put(Table::Meta, meta::LOGS_FROM, shelf.logs_from()?.to_be_bytes());
         batch.put(Table::Meta, meta::BAD, work.bad.encode_positions());
         let ((log_segment, log_offset), (diff_segment, diff_offset)) = (work.log_from, diffs.end());
         let flushed = Flushed {

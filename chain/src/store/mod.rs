@@ -7,6 +7,7 @@ mod bad;
 mod compat;
 mod flush;
 pub mod journal;
+pub mod log_index;
 pub mod reindex;
 mod rewind;
 pub mod schema;
@@ -384,6 +385,8 @@ impl Store {
                 shortened.insert(row, left);
             }
             if let Some(stored) = shelf.canonical_block(number)? {
+                let receipts = shelf.receipts(&stored)?.unwrap_or_default();
+                log_index::delete_logs(&mut batch, number, &receipts);
                 for transaction in &stored.block.body().transactions {
                     batch.delete(Table::Txs, transaction.tx_hash().as_slice());
                 }

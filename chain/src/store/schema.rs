@@ -19,7 +19,7 @@
 //!
 //! | table | key → value (integers big-endian) | written |
 //! |---|---|---|
-//! | `meta` | `format` → u32; `genesis` → hash; `flushed` → RLP `[number, hash, state root, log segment, log offset, diff segment, diff offset]`; `diff_from` → u64, the first block whose diff is kept (1 if absent); `bad` → RLP `[[segment, offset, length], …]` of frames 3, the oldest first | at each flush |
+//! | `meta` | `format` → u32; `genesis` → hash; `flushed` → RLP `[number, hash, state root, log segment, log offset, diff segment, diff offset]`; `diff_from` → u64, the first block whose diff is kept (1 if absent); `logs_from` → u64, the first block in table `logs`; `bad` → RLP `[[segment, offset, length], …]` of frames 3, the oldest first | at each flush |
 //! | | `config` → genesis JSON with an empty `alloc`: the forks that the chain was last run under | at each start that changes it |
 //! | `blocks` | number 8 ‖ hash 32 → RLP `[total difficulty, block, receipts, diff]`, each `[segment, offset, length]` or empty | all branches, at flush; not genesis |
 //! | `hashes` | hash → number 8 | all branches, at flush |
@@ -29,6 +29,7 @@
 //! | `slots` | address ‖ slot 32 → value without leading zeros | at flush |
 //! | `code` | hash → bytes | at flush, never deleted |
 //! | `changed` | address [‖ slot 32] ‖ section u32 → u8 offsets ascending: the blocks section·256 + offset that changed the key | at flush |
+//! | `logs` | place 1 ‖ keccak(value) 8 ‖ number 8 → nothing: the block has a log with that address (place 0) or topic (1 to 4), or any log (5) | canonical only, at flush |
 //! | `snapshots` | block hash → RLP `[number, hash, [signer, …], [[number, signer], …], [[signer, block, address, add?], …], [[address, add?, votes], …]]` | every 1,024 blocks and at epoch blocks |
 
 use alloy_eips::eip4895::Withdrawals;
@@ -64,6 +65,8 @@ pub mod meta {
     pub const DIFF_FROM: &[u8] = b"diff_from";
     /// → [`super::super::BadBlocks`].
     pub const BAD: &[u8] = b"bad";
+    /// → u64, the first block whose logs are indexed.
+    pub const LOGS_FROM: &[u8] = b"logs_from";
 }
 
 /// Kind bytes of frames.

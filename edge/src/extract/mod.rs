@@ -2,7 +2,10 @@
 //!
 //! Structured codes first, each as its preferred concept (weight 3), then titles and displays (2), then running text (1):
 //! sentences, words, longest dictionary match, context. "No fever" is not fever; "family history of diabetes" is family.
+mod abbreviation;
+pub mod cli;
 pub mod context;
+pub mod mention;
 pub mod sentence;
 
 use crate::model::json::Value;
@@ -35,22 +38,41 @@ const CODED: [(&str, &[&str]); 12] = [
     ("FamilyMemberHistory", &[]),
 ];
 
+/// A keyword and why it is one: codes as `system|code in field`, words of the text as `"words" in the text`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explained {
+    /// The keyword.
+    pub keyword: Keyword,
+    /// Why, at most [`MAX_REASONS`] of them.
+    pub reasons: Vec<String>,
+}
+
+/// Reasons that are told for one keyword.
+pub const MAX_REASONS: usize = 8;
+
 /// The keywords of one resource; `text` is its running text (note, narrative, string results).
 pub fn keywords(resource: &Value, text: &str, terminology: &Terminology) -> Vec<Keyword> {
+    explained(resource, text, terminology).into_iter().map(|found| found.keyword).collect()
+}
+
+/// As [`keywords`], with the reasons. They quote the record, so they are for those who may read it.
+pub fn explained(resource: &Value, text: &str, terminology: &Terminology) -> Vec<Explained> {
     let mut found = Found::default();
     if let Some(assertion) = assertion_of(resource) {
         let resource_type = resource.str_at("resourceType").unwrap_or_default();
         let fields =
             CODED.iter().find(|(name, _)| *name == resource_type).map(|(_, fields)| *fields);
-        for concept in fields.unwrap_or_default().iter().filter_map(|field| resource.get(field)) {
-            found.codeable_concept(concept, assertion, terminology);
+        for field in fields.unwrap_or_default() {
+            if let Some(concept) = resource.get(field) {
+                found.codeable_concept(concept, field, assertion, terminology);
+            }
         }
         for condition in resource.items("condition") {
             if let Some(concept) = condition.get("code") {
-                found.codeable_concept(concept, Assertion::Family, terminology);
+                found.codeable_concept(concept, "condition.code", Assertion::Family, terminology);
             }
         }
-        found.text(text, assertion, WEIGHT_TEXT, terminology);
+        found.text(text, "the text", assertion, WEIGHT_TEXT, terminology);
     }
     found.0
 }
@@ -108,58 +130,73 @@ fn assertion_of(resource: &Value) -> Option<Assertion> {
 }
 
 #[derive(Default)]
-struct Found(Vec<Keyword>);
+struct Found(Vec<Explained>);
 
 impl Found {
-    fn add(&mut self, concept: Concept, assertion: Assertion, weight: u32) {
-        let same = |k: &&mut Keyword| {
-            k.code == concept.code && k.system == concept.system && k.assertion == assertion
+    fn add(&mut self, concept: Concept, assertion: Assertion, weight: u32, reason: String) {
+        let same = |found: &&mut Explained| {
+            let keyword = &found.keyword;
+            keyword.code == concept.code
+                && keyword.system == concept.system
+                && keyword.assertion == assertion
         };
         match self.0.iter_mut().find(same) {
-            Some(keyword) => keyword.weight = keyword.weight.saturating_add(weight),
-            None => self.0.push(Keyword {
-                system: concept.system,
-                code: concept.code,
-                display: concept.display,
-                assertion,
-                weight,
-            }),
+            Some(found) => {
+                found.keyword.weight = found.keyword.weight.saturating_add(weight);
+                if found.reasons.len() < MAX_REASONS && !found.reasons.contains(&reason) {
+                    found.reasons.push(reason);
+                }
+            }
+            None => {
+                let keyword = Keyword {
+                    system: concept.system,
+                    code: concept.code,
+                    display: concept.display,
+                    assertion,
+                    weight,
+                };
+                self.0.push(Explained { keyword, reasons: vec![reason] });
+            }
         }
     }
 
-    fn codeable_concept(&mut self, concept: &Value, assertion: Assertion, terms: &Terminology) {
+    fn codeable_concept(
+        &mut self,
+        concept: &Value,
+        field: &str,
+        assertion: Assertion,
+        terms: &Terminology,
+    ) {
         let mut titles: Vec<&str> = Vec::new();
         for coding in concept.items("coding") {
             if let (Some(system), Some(code)) = (coding.str_at("system"), coding.str_at("code")) {
-                self.add(terms.preferred(system, code), assertion, WEIGHT_CODE);
+                let reason = format!("{system}|{code} in {field}");
+                self.add(terms.preferred(system, code), assertion, WEIGHT_CODE, reason);
             }
             titles.extend(coding.str_at("display"));
         }
         titles.extend(concept.str_at("text"));
+        // A title that says the same as a display counts once.
         titles.sort_unstable();
         titles.dedup();
         for title in titles {
-            self.text(title, assertion, WEIGHT_TITLE, terms);
+            self.text(title, field, assertion, WEIGHT_TITLE, terms);
         }
     }
 
-    fn text(&mut self, text: &str, default: Assertion, weight: u32, terms: &Terminology) {
+    fn text(
+        &mut self,
+        text: &str,
+        place: &str,
+        default: Assertion,
+        weight: u32,
+        terms: &Terminology,
+    ) {
         let cut = (0..=MAX_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
         let text = &text[..cut.unwrap_or(0)];
-        for sentence in sentence::sentences(text) {
-            let words = tokens(&text[sentence.range]);
-            let (concepts, ranges): (Vec<_>, Vec<_>) = terms.find(&words).into_iter().unzip();
-            if concepts.is_empty() {
-                continue;
-            }
-            let said = match sentence.default {
-                Assertion::Present => default,
-                section => section,
-            };
-            let assertions = context::assertions(&words, &ranges, said);
-            for (concept, assertion) in concepts.into_iter().zip(assertions) {
-                self.add(concept, assertion, weight);
-            }
+        for found in mention::mentions(text, default, terms) {
+            let reason = format!("{:?} in {place}", &text[found.range]);
+            self.add(found.concept, found.said.assertion(), weight, reason);
         }
     }
 }

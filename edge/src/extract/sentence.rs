@@ -7,7 +7,7 @@ use crate::model::Assertion;
 use std::ops::Range;
 
 /// Headings and what stands below them by default.
-const HEADINGS: [(&str, Assertion); 8] = [
+const HEADINGS: [(&str, Assertion); 9] = [
     ("family history", Assertion::Family),
     ("family hx", Assertion::Family),
     ("fh", Assertion::Family),
@@ -16,6 +16,7 @@ const HEADINGS: [(&str, Assertion); 8] = [
     ("past history", Assertion::Past),
     ("pmh", Assertion::Past),
     ("past surgical history", Assertion::Past),
+    ("social history", Assertion::Past),
 ];
 
 /// Words before a full stop that do not end a sentence.

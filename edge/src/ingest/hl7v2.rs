@@ -329,6 +329,46 @@ impl<'a> Message<'a> {
         out
     }
 
+    /// The path of what stands at a byte: `PID[1]-3[2].4.1`; numbers that would be 1 are left out after the field.
+    pub fn path_at(&self, byte: usize) -> String {
+        let at = self.lines.partition_point(|line| line.range.end <= byte);
+        let Some(line) = self.lines.get(at) else { return String::new() };
+        let same = self.lines.iter().take(at).filter(|other| other.name == line.name).count();
+        let name = std::str::from_utf8(&line.name).unwrap_or("???");
+        let Delimiters { field, repetition, component, subcomponent, .. } = self.delimiters;
+        let until = |from: usize| self.bytes.get(from..byte).unwrap_or_default();
+        let count = |from, mark| memchr::memchr_iter(mark, until(from)).count();
+        // Where the part that holds the byte begins, one level after the other.
+        let last = |from: usize, mark| {
+            memchr::memrchr(mark, until(from))
+                .map_or(from, |index| from.saturating_add(index).saturating_add(1))
+        };
+        let start = line.range.start;
+        let fields = count(start, field);
+        let is_header = matches!(&line.name, b"MSH" | b"FHS" | b"BHS");
+        let number = if is_header { fields.saturating_add(1) } else { fields };
+        let mut out = format!("{name}[{}]-{number}", same.saturating_add(1));
+        if is_header && number <= 2 {
+            return out;
+        }
+        let in_field = last(start, field);
+        let in_repetition = last(in_field, repetition);
+        let in_component = last(in_repetition, component);
+        let repetitions = count(in_field, repetition).saturating_add(1);
+        let components = count(in_repetition, component).saturating_add(1);
+        let subcomponents = count(in_component, subcomponent).saturating_add(1);
+        if repetitions > 1 {
+            out.push_str(&format!("[{repetitions}]"));
+        }
+        if components > 1 || subcomponents > 1 {
+            out.push_str(&format!(".{components}"));
+        }
+        if subcomponents > 1 {
+            out.push_str(&format!(".{subcomponents}"));
+        }
+        out
+    }
+
     /// The bytes of the message.
     pub const fn bytes(&self) -> &'a [u8] {
         self.bytes

@@ -86,6 +86,23 @@ fn batches_are_split_and_counted() {
     assert_eq!(issues[0].rule, "hl7v2-batch-count");
 }
 
+#[test]
+fn bytes_have_paths() {
+    let text = "MSH|^~\\&|A|B|||||ADT^A01\rPID|1||7^^^X&1.2&ISO~8^^^Y\rPID|2";
+    let (message, _) = Message::parse(text.as_bytes()).expect("message");
+    for (part, want) in [
+        ("|^~", "MSH[1]-1"),
+        ("A|B", "MSH[1]-3"),
+        ("A01", "MSH[1]-9.2"),
+        ("7^^^X", "PID[1]-3"),
+        ("1.2&", "PID[1]-3.4.2"),
+        ("Y\r", "PID[1]-3[2].4"),
+    ] {
+        assert_eq!(message.path_at(text.find(part).expect("part")), want);
+    }
+    assert_eq!(message.path_at(text.len() - 1), "PID[2]-1");
+}
+
 proptest! {
     #[test]
     fn any_bytes_never_panic(tail in proptest::collection::vec(any::<u8>(), 0..200)) {

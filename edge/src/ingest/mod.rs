@@ -13,6 +13,7 @@
 //! Decoders return what is good together with issues; an [`Issue`] never quotes a value.
 pub mod ccda;
 pub mod fhir;
+pub mod file;
 pub mod hl7v2;
 pub mod note;
 mod xml;

@@ -57,7 +57,9 @@ pub(crate) fn map(
     let agent = custodian.and_then(|name| reader.text(name)).unwrap_or_else(|| item.source.clone());
     drafts.issues.append(&mut reader.issues);
     drafts.add_provenance(item, &agent, recorded.as_deref());
-    Ok(ledger.count(&ccda::leaves(&document)))
+    let leaves = ccda::leaves(&document);
+    drafts.unmapped_leaves(&ledger, &leaves, |byte| path_at(&document, byte));
+    Ok(ledger.count(&leaves))
 }
 
 fn the_patient(root: Element<'_>) -> Result<Identifier, Issue> {
@@ -231,6 +233,26 @@ fn follow<'a>(node: Element<'a>, path: &str) -> Vec<Element<'a>> {
         };
         nodes.into_iter().flat_map(step).collect()
     })
+}
+
+/// The path of the text or attribute that begins at a byte, with its line.
+fn path_at(document: &roxmltree::Document<'_>, byte: usize) -> String {
+    let mut path = String::new();
+    let mut node = document.root();
+    while let Some(child) = node.children().find(|n| n.is_element() && n.range().contains(&byte)) {
+        let same = |n: &roxmltree::Node<'_, '_>| n.is_element() && n.tag_name() == child.tag_name();
+        path.push('/');
+        path.push_str(child.tag_name().name());
+        if node.children().filter(same).count() > 1 {
+            let index = node.children().filter(same).position(|n| n == child).unwrap_or(0);
+            path.push_str(&format!("[{}]", index + 1));
+        }
+        node = child;
+    }
+    if let Some(attribute) = node.attributes().find(|a| a.range().start == byte) {
+        path.push_str(&format!("/@{}", attribute.name()));
+    }
+    At::in_bytes(document.input_text().as_bytes(), byte, path).to_string()
 }
 
 /// Templates, types and class codes carry structure and no record of their own.

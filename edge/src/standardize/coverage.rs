@@ -17,6 +17,26 @@ pub(crate) enum Fate {
     Dropped,
 }
 
+impl Fate {
+    /// The word of the coverage report.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mapped => "mapped",
+            Self::Raw => "raw",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// A source field that is not mapped, for the coverage report.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unmapped {
+    /// Where it stands.
+    pub at: String,
+    /// `raw` or `dropped`.
+    pub fate: &'static str,
+}
+
 /// Reports about byte ranges of one item, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -31,14 +51,20 @@ impl Ledger {
         }
     }
 
-    /// Counts the fates of the leaves, which are sorted by position.
-    pub(crate) fn count(&self, leaves: &[Range<usize>]) -> Coverage {
+    /// The fates of the leaves, which are sorted by position.
+    pub(crate) fn fates(&self, leaves: &[Range<usize>]) -> Vec<Fate> {
         let mut fates = vec![Fate::Raw; leaves.len()];
         for (range, fate) in self.reports.borrow().iter() {
             let from = leaves.partition_point(|leaf| leaf.start < range.start);
             let to = leaves.partition_point(|leaf| leaf.start < range.end);
             fates.iter_mut().take(to).skip(from).for_each(|slot| *slot = *fate);
         }
+        fates
+    }
+
+    /// Counts the fates of the leaves, which are sorted by position.
+    pub(crate) fn count(&self, leaves: &[Range<usize>]) -> Coverage {
+        let fates = self.fates(leaves);
         let count = |wanted| fates.iter().filter(|fate| **fate == wanted).count();
         Coverage {
             mapped: count(Fate::Mapped),

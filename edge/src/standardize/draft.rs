@@ -1,10 +1,12 @@
 //! The resources of one item while they are made: stable ids, references, issues; finished into records at the end.
+use super::coverage::{Fate, Ledger, Unmapped};
 use super::time::epoch_seconds;
 use crate::extract;
 use crate::model::json::Value;
 use crate::model::{Identifier, Issue, Item, Kind, Severity, StandardRecord, ids};
 use crate::terminology::Terminology;
 use base64::Engine as _;
+use std::ops::Range;
 
 /// Value of `data-absent-reason` for what the source does not say.
 pub(crate) const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
@@ -39,6 +41,8 @@ pub(crate) struct Drafts<'a> {
     drafts: Vec<Draft>,
     /// What was noticed.
     pub(crate) issues: Vec<Issue>,
+    /// The source fields that are not mapped, if somebody wants to know.
+    pub(crate) unmapped: Option<Vec<Unmapped>>,
 }
 
 /// `{"resourceType": …, "id": ""}`, to be filled and given to [`Drafts::add`].
@@ -84,7 +88,7 @@ pub(crate) fn absent(reason: &str) -> Value {
 impl<'a> Drafts<'a> {
     /// No resources yet.
     pub(crate) const fn new(source: &'a str) -> Self {
-        Self { source, drafts: Vec::new(), issues: Vec::new() }
+        Self { source, drafts: Vec::new(), issues: Vec::new(), unmapped: None }
     }
 
     /// The stable id that a natural key gives here.
@@ -122,6 +126,29 @@ impl<'a> Drafts<'a> {
             .iter_mut()
             .find(|draft| ids::uuid_text(&draft.id) == id)
             .map(|draft| &mut draft.resource)
+    }
+
+    /// Lists a field that is not mapped, if somebody wants to know.
+    pub(crate) fn unmapped(&mut self, fate: Fate, at: impl FnOnce() -> String) {
+        if let Some(list) = &mut self.unmapped
+            && fate != Fate::Mapped
+        {
+            list.push(Unmapped { at: at(), fate: fate.as_str() });
+        }
+    }
+
+    /// Lists the leaves of a ledger that are not mapped, if somebody wants to know.
+    pub(crate) fn unmapped_leaves(
+        &mut self,
+        ledger: &Ledger,
+        leaves: &[Range<usize>],
+        at: impl Fn(usize) -> String,
+    ) {
+        if self.unmapped.is_some() {
+            for (leaf, fate) in leaves.iter().zip(ledger.fates(leaves)) {
+                self.unmapped(fate, || at(leaf.start));
+            }
+        }
     }
 
     /// How many resources there are.
@@ -185,11 +212,7 @@ impl<'a> Drafts<'a> {
 fn finish(draft: Draft, penalty: u32, terminology: &Terminology) -> StandardRecord {
     let resource = draft.resource;
     let resource_type = resource.str_at("resourceType").unwrap_or_default().to_owned();
-    let (mut words, mut running) = (Vec::new(), Vec::new());
-    if !PEOPLE.contains(&resource_type.as_str()) {
-        collect(&resource, &mut words, &mut running);
-    }
-    let running = running.join("\n");
+    let (mut words, running) = texts(&resource);
     let keywords = extract::keywords(&resource, &running, terminology);
     words.push(running);
     let absent = resource.to_string().matches(ABSENT).count();
@@ -205,6 +228,15 @@ fn finish(draft: Draft, penalty: u32, terminology: &Terminology) -> StandardReco
         resource_type,
         resource,
     }
+}
+
+/// The displays and titles of a resource, and what somebody wrote in sentences; nothing of people.
+pub(crate) fn texts(resource: &Value) -> (Vec<String>, String) {
+    let (mut words, mut running) = (Vec::new(), Vec::new());
+    if !PEOPLE.contains(&resource.str_at("resourceType").unwrap_or_default()) {
+        collect(resource, &mut words, &mut running);
+    }
+    (words, running.join("\n"))
 }
 
 /// Displays and titles go to `words`, what somebody wrote in sentences to `running`; names of people to neither.

@@ -2,6 +2,7 @@
 //!
 //! The server's own elements (`meta.versionId`, `meta.lastUpdated`) and narrative with active content are dropped. A resource
 //! that is not R4 is left out of a Bundle with an issue; alone, it refuses the item.
+use super::coverage::Fate;
 use super::draft::{Drafts, absent};
 use super::note::patient_key;
 use super::types::uri_part;
@@ -43,16 +44,23 @@ pub(crate) fn map(item: &Item, drafts: &mut Drafts<'_>) -> Result<Coverage, Issu
             if !is_bundle {
                 return Err(Issue { severity: Severity::Fatal, ..first });
             }
+            drafts.unmapped(Fate::Raw, || format!("{path}: {before} values of a refused resource"));
             let at = At::path(format!("{path}: {}", first.at.path));
             drafts.issues.push(Issue { at, ..first });
             continue;
         }
         coverage.mapped += leaves(&resource);
-        coverage.dropped += before - leaves(&resource);
+        let dropped = before - leaves(&resource);
+        coverage.dropped += dropped;
+        if dropped > 0 {
+            drafts.unmapped(Fate::Dropped, || format!("{path}: {dropped} values, see its issues"));
+        }
         entries.push(entry(item, resource, full_url, index));
     }
     if is_bundle {
-        coverage.dropped += envelope_leaves(&value);
+        let envelope = envelope_leaves(&value);
+        coverage.dropped += envelope;
+        drafts.unmapped(Fate::Dropped, || format!("Bundle: {envelope} values of the envelope"));
     }
     if entries.is_empty() {
         let text = "no usable resource";

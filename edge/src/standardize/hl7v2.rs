@@ -72,7 +72,9 @@ pub(crate) fn map(
     let issues = std::mem::take(&mut walk.reader.issues);
     drafts.issues.extend(issues);
     drafts.add_provenance(item, &header.agent, header.recorded.as_deref());
-    Ok(ledger.count(&message.leaves()))
+    let leaves = message.leaves();
+    drafts.unmapped_leaves(&ledger, &leaves, |byte| message.path_at(byte));
+    Ok(ledger.count(&leaves))
 }
 
 struct Header {

@@ -15,7 +15,7 @@
 mod ccda;
 mod ccda_entries;
 mod cda_types;
-mod cli;
+pub mod cli;
 mod coverage;
 mod draft;
 mod fhir;
@@ -29,6 +29,7 @@ pub mod validate;
 
 use crate::model::{Form, Issue, Item, Standardized};
 pub use cli::{Report, cli};
+pub use coverage::Unmapped;
 use draft::Drafts;
 pub use tables::Tables;
 
@@ -37,7 +38,27 @@ pub use tables::Tables;
 /// # Errors
 /// The issues that refuse the item, the fatal one last: not parsable, no patient, two patients in one message, over a limit.
 pub fn standardize(item: &Item, tables: &Tables) -> Result<Standardized, Vec<Issue>> {
+    run(item, tables, Drafts::new(&item.source)).map(|(done, _)| done)
+}
+
+/// As [`standardize`], with the source fields that are kept raw or dropped, in the order of the source.
+///
+/// # Errors
+/// As [`standardize`].
+pub fn standardize_listed(
+    item: &Item,
+    tables: &Tables,
+) -> Result<(Standardized, Vec<Unmapped>), Vec<Issue>> {
     let mut drafts = Drafts::new(&item.source);
+    drafts.unmapped = Some(Vec::new());
+    run(item, tables, drafts)
+}
+
+fn run(
+    item: &Item,
+    tables: &Tables,
+    mut drafts: Drafts<'_>,
+) -> Result<(Standardized, Vec<Unmapped>), Vec<Issue>> {
     let mapped = match item.form {
         Form::Hl7v2 => hl7v2::map(item, tables, &mut drafts),
         Form::FhirJson => fhir::map(item, &mut drafts),
@@ -52,8 +73,14 @@ pub fn standardize(item: &Item, tables: &Tables) -> Result<Standardized, Vec<Iss
             return Err(issues);
         }
     };
+    let unmapped = drafts.unmapped.take().unwrap_or_default();
     let (records, issues) = drafts.finish(&tables.terminology);
-    Ok(Standardized { item: item.clone(), records, issues, coverage })
+    Ok((Standardized { item: item.clone(), records, issues, coverage }, unmapped))
+}
+
+/// What somebody wrote in sentences in a resource: notes, narrative results, attached plain text.
+pub fn running_text(resource: &crate::model::json::Value) -> String {
+    draft::texts(resource).1
 }
 
 #[cfg(test)]

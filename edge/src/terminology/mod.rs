@@ -1,7 +1,8 @@
 //! Code systems: what a code is called, which concept we prefer for it, and which concepts a name stands for.
 //!
 //! Shipped in the binary from `edge/data/vocab` (sources and licences in `edge/data/NOTICE`): Human Disease Ontology,
-//! Symptom Ontology, ICD-10-CM FY2021, RxNorm ingredients and brands, and the LOINC codes seen in public examples.
+//! Mondo, Symptom Ontology, ICD-10-CM FY2021 with its inclusion terms, RxNorm ingredients and brands, the LOINC codes seen
+//! in public examples, and names that people write in abstracts (`edge/data/keywords`, learnt by `learn.py`).
 //! SNOMED CT, CPT and others may not be shipped; their codes pass through unchanged and without a display.
 //!
 //! Preferred concept: a disease's DOID if the code maps to one, else the code itself; a brand's ingredient.
@@ -20,6 +21,12 @@ use std::sync::{Arc, OnceLock};
 pub const DOID: &str = "http://purl.obolibrary.org/obo/doid.owl";
 /// Symptom Ontology; codes read `SYMP:0000613`.
 pub const SYMP: &str = "http://purl.obolibrary.org/obo/symp.owl";
+/// Mondo Disease Ontology; codes read `MONDO:0005148`.
+pub const MONDO: &str = "http://purl.obolibrary.org/obo/mondo.owl";
+/// Medical Subject Headings, descriptors and supplementary concepts: `D003924`, `C535331`.
+pub const MESH: &str = "http://id.nlm.nih.gov/mesh";
+/// Online Mendelian Inheritance in Man.
+pub const OMIM: &str = "http://www.omim.org";
 /// ICD-10-CM.
 pub const ICD10CM: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 /// RxNorm.
@@ -58,8 +65,21 @@ pub struct Concept {
     pub equivalence: Equivalence,
 }
 
-/// A concept that a name can stand for, as an index into the lists.
-type Meaning = (&'static str, u32);
+/// A concept that a name can stand for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Meaning {
+    system: &'static str,
+    code: String,
+    /// The same disease in MeSH (bare) or OMIM (`OMIM:…`), where a list says so: how abstracts are indexed.
+    indexed_as: String,
+}
+
+/// What a list says about a name before the names are joined.
+struct Name<'a> {
+    name: std::borrow::Cow<'a, str>,
+    meaning: Meaning,
+    capitals: bool,
+}
 
 /// The loaded code systems.
 #[derive(Debug)]
@@ -69,9 +89,11 @@ pub struct Terminology {
     icd10cm: List,
     rxnorm: List,
     loinc: List,
-    /// Codes that `Meaning` points into.
-    codes: Vec<String>,
-    names: Names<Meaning>,
+    mondo: List,
+    inclusion: List,
+    /// What the names stand for, by the number that `names` holds.
+    meanings: Vec<Meaning>,
+    names: Names<u32>,
     /// ICD-10-CM code → DOID.
     icd_to_doid: HashMap<String, String>,
     /// DOID or SYMP code → codes of its parents and children.
@@ -92,13 +114,18 @@ impl Terminology {
         let icd10cm = List::unpack(include_bytes!("../../data/vocab/icd10cm.tsv.gz"));
         let rxnorm = List::unpack(include_bytes!("../../data/vocab/rxnorm_ingredients.tsv.gz"));
         let loinc = List::unpack(include_bytes!("../../data/vocab/loinc_seen.tsv.gz"));
+        let mondo = List::unpack(include_bytes!("../../data/vocab/mondo.tsv.gz"));
+        let inclusion =
+            List::unpack(include_bytes!("../../data/vocab/icd10cm_inclusion_terms.tsv.gz"));
         let mut out = Self {
             doid,
             symp,
             icd10cm,
             rxnorm,
             loinc,
-            codes: Vec::new(),
+            mondo,
+            inclusion,
+            meanings: Vec::new(),
             names: Names::build(std::iter::empty()),
             icd_to_doid: HashMap::new(),
             parents: HashMap::new(),
@@ -161,46 +188,160 @@ impl Terminology {
         out
     }
 
-    /// Labels and exact synonyms of diseases and symptoms; names of ingredients, and brands as their only ingredient.
+    /// Learnt names, labels and exact synonyms of diseases and symptoms, inclusion terms; names of ingredients, and brands
+    /// as their only ingredient. Of lists that name the same, the first counts; what is indexed in MeSH is asked of all.
     fn link_names(&mut self) {
-        let mut codes: Vec<String> = Vec::new();
-        let mut index = |code: &str| {
-            codes.push(code.to_owned());
-            u32::try_from(codes.len() - 1).expect("fewer than 2^32 concepts")
-        };
-        let mut names: Vec<(&str, Meaning, bool)> = Vec::new();
-        let mut add = |name, meaning| names.push((name, meaning, is_short(name)));
-        for (system, list) in [(DOID, &self.doid), (SYMP, &self.symp)] {
-            for row in list.rows() {
-                let [code, label, _, synonyms, ..] = row.as_slice() else { continue };
-                let meaning = (system, index(code));
-                add(*label, meaning);
-                let exact = synonyms.split('|').filter_map(|s| s.strip_prefix("E:"));
-                exact.for_each(|name| add(name, meaning));
+        let mut names: Vec<Name<'_>> = self.learnt_names();
+        self.ontology_names(&mut names);
+        self.drug_names(&mut names);
+        // People leave out the second word: "type 2 diabetes".
+        let diabetes: Vec<Name<'_>> = names
+            .iter()
+            .filter(|name| name.name.contains("diabetes mellitus"))
+            .map(|name| Name {
+                name: name.name.replace("diabetes mellitus", "diabetes").into(),
+                meaning: name.meaning.clone(),
+                capitals: false,
+            })
+            .collect();
+        names.extend(diabetes);
+        let stopped: HashSet<Vec<String>> = table(STOPPED)
+            .filter_map(|row| Some(names::words(row.first()?)))
+            // The most general word of an ontology names nothing.
+            .chain(GENERAL.iter().map(|name| names::words(name)))
+            .collect();
+        let mut by_words: HashMap<Vec<String>, usize> = HashMap::new();
+        let mut kept: Vec<(Vec<String>, Name<'_>)> = Vec::new();
+        for name in names {
+            let words = names::words(&name.name);
+            if words.is_empty() || stopped.contains(&words) {
+                continue;
+            }
+            match by_words.get(&words) {
+                Some(at) => {
+                    let first = &mut kept[*at].1;
+                    if first.meaning.indexed_as.is_empty() && !is_drug(&first.meaning) {
+                        first.meaning.indexed_as = name.meaning.indexed_as;
+                    }
+                }
+                None => {
+                    by_words.insert(words.clone(), kept.len());
+                    kept.push((words, name));
+                }
             }
         }
+        let mut meanings: Vec<Meaning> = Vec::new();
+        let entries: Vec<(Vec<String>, u32, bool)> = kept
+            .into_iter()
+            .map(|(words, name)| {
+                if meanings.last() != Some(&name.meaning) {
+                    meanings.push(name.meaning);
+                }
+                let index = u32::try_from(meanings.len() - 1).expect("fewer than 2^32 concepts");
+                (words, index, name.capitals)
+            })
+            .collect();
+        self.names = Names::build_from(entries.into_iter());
+        self.meanings = meanings;
+    }
+
+    /// Names from annotated abstracts. Their MeSH or OMIM code leads to a disease of the ontologies where one has it.
+    fn learnt_names(&self) -> Vec<Name<'static>> {
+        let mut by_index: HashMap<String, (&'static str, &str)> = HashMap::new();
+        for (system, list, column) in [(DOID, &self.doid, 4), (MONDO, &self.mondo, 3)] {
+            for row in list.rows() {
+                let (Some(code), Some(xrefs)) = (row.first(), row.get(column)) else { continue };
+                for key in indexed(xrefs) {
+                    by_index.entry(key).or_insert((system, *code));
+                }
+            }
+        }
+        let learnt = table(LEARNT).filter_map(|row| {
+            let [name, codes, capitals, ..] = row.as_slice() else { return None };
+            let indexed_as = codes.split('|').next().unwrap_or_default().to_owned();
+            let first = indexed_as.split('+').next().unwrap_or_default();
+            let (system, code) = by_index.get(first).copied().unwrap_or_else(|| {
+                first.strip_prefix("OMIM:").map_or((MESH, first), |code| (OMIM, code))
+            });
+            let meaning = Meaning { system, code: code.to_owned(), indexed_as: indexed_as.clone() };
+            Some(Name { name: (*name).into(), meaning, capitals: *capitals == "1" })
+        });
+        learnt.collect()
+    }
+
+    fn ontology_names<'a>(&'a self, names: &mut Vec<Name<'a>>) {
+        let mut add = |name: &'a str, system, code: &str, indexed_as: &str| {
+            let meaning =
+                Meaning { system, code: code.to_owned(), indexed_as: indexed_as.to_owned() };
+            names.push(Name { name: name.into(), meaning, capitals: is_short(name) });
+        };
+        let exact = |synonyms: &'a str| synonyms.split('|').filter_map(|s| s.strip_prefix("E:"));
+        for row in self.doid.rows() {
+            let [code, label, _, synonyms, xrefs, ..] = row.as_slice() else { continue };
+            let key = indexed(xrefs).next().unwrap_or_default();
+            std::iter::once(*label)
+                .chain(exact(synonyms))
+                .for_each(|name| add(name, DOID, code, &key));
+        }
+        for row in self.mondo.rows() {
+            let [code, label, synonyms, xrefs, ..] = row.as_slice() else { continue };
+            let key = indexed(xrefs).next().unwrap_or_default();
+            // The preferred concept of a disease is the other ontology's, where they agree.
+            let doid = xrefs.split('|').find(|xref| xref.starts_with("DOID:"));
+            let doid = doid.filter(|id| self.doid.get(id).is_some());
+            let (system, code) = doid.map_or((MONDO, *code), |id| (DOID, id));
+            let all = std::iter::once(*label).chain(synonyms.split('|').filter(|s| !s.is_empty()));
+            all.for_each(|name| add(name, system, code, &key));
+        }
+        for row in self.inclusion.rows() {
+            if let [code, name, ..] = row.as_slice() {
+                let preferred = self.icd_to_doid.get(*code);
+                let (system, code) = preferred.map_or((ICD10CM, *code), |id| (DOID, id.as_str()));
+                add(name, system, code, "");
+            }
+        }
+        for row in self.symp.rows() {
+            let [code, label, _, synonyms, ..] = row.as_slice() else { continue };
+            std::iter::once(*label)
+                .chain(exact(synonyms))
+                .for_each(|name| add(name, SYMP, code, ""));
+        }
+        let labels: HashMap<&str, Meaning> = names
+            .iter()
+            .rev()
+            .filter_map(|name| match &name.name {
+                std::borrow::Cow::Borrowed(label) => Some((*label, name.meaning.clone())),
+                std::borrow::Cow::Owned(_) => None,
+            })
+            .collect();
+        for row in table(ABBREVIATED) {
+            // What can mean two things is left to the document's own definition.
+            if let [short, long, "condition" | "symptom", ""] = row.as_slice()
+                && let Some(meaning) = labels.get(long).cloned()
+            {
+                names.push(Name { name: short.to_uppercase().into(), meaning, capitals: true });
+            }
+        }
+    }
+
+    fn drug_names<'a>(&'a self, names: &mut Vec<Name<'a>>) {
         let is_word = |name: &str| name.chars().filter(|c| c.is_alphabetic()).count() > SHORT_NAME;
         for row in self.rxnorm.rows() {
             let [code, kind, name, _, ingredients, ..] = row.as_slice() else { continue };
-            match *kind {
-                "IN" if is_word(name) => add(*name, (RXNORM, index(code))),
-                "BN" if is_word(name) && !ingredients.is_empty() && !ingredients.contains('|') => {
-                    add(*name, (RXNORM, index(ingredients)));
-                }
-                _ => {}
+            let code = match *kind {
+                "IN" => *code,
+                "BN" if !ingredients.is_empty() && !ingredients.contains('|') => *ingredients,
+                _ => continue,
+            };
+            if is_word(name) {
+                let meaning = Meaning {
+                    system: RXNORM,
+                    code: code.to_owned(),
+                    indexed_as: String::new(),
+                };
+                names.push(Name { name: (*name).into(), meaning, capitals: is_short(name) });
             }
         }
-        // People leave out the second word: "type 2 diabetes".
-        let diabetes: Vec<(String, Meaning)> = names
-            .iter()
-            .filter(|(name, ..)| name.contains("diabetes mellitus"))
-            .map(|(name, meaning, _)| (name.replace("diabetes mellitus", "diabetes"), *meaning))
-            .collect();
-        names.extend(diabetes.iter().map(|(name, meaning)| (name.as_str(), *meaning, false)));
-        // The most general word of an ontology names nothing.
-        names.retain(|(name, ..)| !matches!(*name, "disease" | "symptom" | "syndrome"));
-        self.names = Names::build(names.into_iter());
-        self.codes = codes;
     }
 
     /// The name of a code in the shipped lists.
@@ -211,6 +352,7 @@ impl Terminology {
             ICD10CM => (&self.icd10cm, 2),
             RXNORM => (&self.rxnorm, 2),
             LOINC => (&self.loinc, 1),
+            MONDO => (&self.mondo, 1),
             _ => return None,
         };
         list.get(code)?.get(column).copied().filter(|name| !name.is_empty())
@@ -280,13 +422,56 @@ impl Terminology {
     /// The concepts named in a run of tokens, longest match first, with their range of tokens.
     pub fn find(&self, tokens: &[Token]) -> Vec<(Concept, std::ops::Range<usize>)> {
         let found = self.names.find(tokens).into_iter();
-        found
-            .map(|((system, index), range)| {
-                let code = &self.codes[index as usize];
-                (self.concept(system, code, Equivalence::Equivalent), range)
-            })
-            .collect()
+        found.map(|(meaning, range)| (self.meant(meaning), range)).collect()
     }
+
+    /// The longest name that begins with the first token, as a number for [`Terminology::meant`], and its length in words.
+    pub(crate) fn longest(
+        &self,
+        tokens: &[Token],
+        is_allowed: impl Fn(usize) -> bool,
+    ) -> Option<(u32, usize)> {
+        self.names.longest_where(tokens, is_allowed)
+    }
+
+    /// The concept that a name stands for.
+    pub(crate) fn meant(&self, meaning: u32) -> Concept {
+        let Meaning { system, code, .. } = &self.meanings[meaning as usize];
+        self.concept(system, code, Equivalence::Equivalent)
+    }
+
+    /// The MeSH (bare) or OMIM (`OMIM:…`) code of what a name stands for; empty if no list says.
+    pub(crate) fn indexed_as(&self, meaning: u32) -> &str {
+        &self.meanings[meaning as usize].indexed_as
+    }
+}
+
+/// Names learnt from annotated abstracts, and names that were found wrong there (`learn.py`).
+const LEARNT: &str = include_str!("../../data/keywords/learned_names.tsv");
+const STOPPED: &str = include_str!("../../data/keywords/stop_terms.tsv");
+const ABBREVIATED: &str = include_str!("../../data/vocab/abbreviations.tsv");
+/// Names of everything.
+const GENERAL: [&str; 5] = ["disease", "symptom", "syndrome", "disorder", "disease or disorder"];
+
+/// The rows below the header of a table that was compiled in.
+fn table(text: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
+    text.lines().skip(1).map(|line| line.split('\t').collect())
+}
+
+/// The MeSH codes among cross references, then the OMIM codes.
+fn indexed(xrefs: &str) -> impl Iterator<Item = String> {
+    let mesh = xrefs.split('|').filter_map(|xref| xref.strip_prefix("MESH:"));
+    let mesh = mesh.filter(|code| code.starts_with(['C', 'D'])).map(str::to_owned);
+    let omim = xrefs
+        .split('|')
+        .filter_map(|xref| xref.strip_prefix("MIM:").or_else(|| xref.strip_prefix("OMIM:")))
+        .filter(|code| !code.starts_with("PS"))
+        .map(|code| format!("OMIM:{code}"));
+    mesh.chain(omim)
+}
+
+fn is_drug(meaning: &Meaning) -> bool {
+    meaning.system == RXNORM
 }
 
 /// A short name in capitals (an abbreviation) counts in capitals only; a short name of one word always does.

@@ -32,21 +32,30 @@ impl<T> std::fmt::Debug for Names<T> {
     }
 }
 
+/// The words of a name as the trie keeps them.
+pub fn words(name: &str) -> Vec<String> {
+    tokens(name).into_iter().map(|token| token.word).collect()
+}
+
 impl<T: Copy> Names<T> {
     /// Builds the trie. Of equal names the first wins. `capitals` marks names that count in capitals only.
     pub fn build<'a>(names: impl Iterator<Item = (&'a str, T, bool)>) -> Self {
+        Self::build_from(names.map(|(name, meaning, capitals)| (words(name), meaning, capitals)))
+    }
+
+    /// As [`Names::build`], of names whose words are already normalised ([`words`]).
+    pub fn build_from(names: impl Iterator<Item = (Vec<String>, T, bool)>) -> Self {
         let mut words: HashMap<Box<str>, u32> = HashMap::new();
         let mut edges: HashMap<(u32, u32), u32> = HashMap::new();
         let mut ends: Vec<Option<Entry<T>>> = vec![None];
         for (name, meaning, capitals) in names {
-            let name = tokens(name);
             if name.is_empty() || name.len() > MAX_WORDS {
                 continue;
             }
             let mut node = 0u32;
             for token in name {
                 let fresh = u32::try_from(words.len()).expect("fewer than 2^32 words");
-                let word = *words.entry(token.word.into_boxed_str()).or_insert(fresh);
+                let word = *words.entry(token.into_boxed_str()).or_insert(fresh);
                 node = *edges.entry((node, word)).or_insert_with(|| {
                     ends.push(None);
                     u32::try_from(ends.len() - 1).expect("fewer than 2^32 nodes")
@@ -64,6 +73,15 @@ impl<T: Copy> Names<T> {
 
     /// The longest name that begins with the first token: its meaning and its length in words.
     pub fn longest(&self, tokens: &[Token]) -> Option<(T, usize)> {
+        self.longest_where(tokens, |_| true)
+    }
+
+    /// As [`Names::longest`], of those whose length in words is allowed.
+    pub fn longest_where(
+        &self,
+        tokens: &[Token],
+        is_allowed: impl Fn(usize) -> bool,
+    ) -> Option<(T, usize)> {
         let (mut node, mut found) = (0u32, None);
         for (index, token) in tokens.iter().take(MAX_WORDS).enumerate() {
             let Some(word) = self.words.get(token.word.as_str()) else { break };
@@ -72,7 +90,7 @@ impl<T: Copy> Names<T> {
             node = self.edges[edge].1;
             if let Some(entry) = &self.ends[node as usize] {
                 let in_capitals = tokens[..=index].iter().all(|token| token.capitals);
-                if !entry.capitals || in_capitals {
+                if (!entry.capitals || in_capitals) && is_allowed(index + 1) {
                     found = Some((entry.meaning, index + 1));
                 }
             }

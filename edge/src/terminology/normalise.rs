@@ -64,7 +64,8 @@ pub fn tokens(text: &str) -> Vec<Token> {
 }
 
 fn push(text: &str, start: usize, end: usize, out: &mut Vec<Token>) {
-    let source = &text[start..end];
+    let source = text[start..end].trim_end_matches(['\'', '’']);
+    let end = start + source.len();
     let word = normalise(source);
     if !word.is_empty() {
         let letters = source.chars().filter(|c| c.is_alphabetic());

@@ -4,11 +4,13 @@ use crate::{
     block_id::{BlockId, BlockNumber},
     context::Context,
     error::{RpcError, RpcResult},
-    param::Args,
-    render::{data, quantity},
+    limits,
+    param::{Args, Flaw, Param},
+    render::{address, data, quantity},
 };
-use alloy_primitives::{Address, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use chain::reader::StateAt;
+use serde_json::{Map, Value, json};
 
 /// `eth_getBalance`.
 pub fn balance(context: &Context, args: &Args) -> RpcResult {
@@ -38,10 +40,111 @@ pub fn code(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getStorageAt`: always 32 bytes.
 pub fn storage_at(context: &Context, args: &Args) -> RpcResult {
     let (address, slot, id): (Address, String, Option<BlockId>) = args.read()?;
-    let slot = storage_key(&slot)
-        .map_err(|text| RpcError::Server(format!("unable to decode storage key: {text}")))?;
+    let slot = storage_key(&slot).map_err(|text| {
+        let text = format!("unable to decode storage key: {text}");
+        if context.voice().is_standard() { RpcError::Params(text) } else { RpcError::Server(text) }
+    })?;
     let value = state(context, id)?.storage(address, slot)?;
     Ok(data(value.to_be_bytes::<32>()))
+}
+
+/// `eth_getStorageValues`: slots of several accounts at once.
+pub fn storage_values(context: &Context, args: &Args) -> RpcResult {
+    let (asked, id): (Value, Option<BlockId>) = args.read()?;
+    let Value::Object(asked) = asked else { return Err(RpcError::argument(0, "non-object")) };
+    if asked.is_empty() {
+        return Err(RpcError::Params("empty request".to_owned()));
+    }
+    let mut wanted = Vec::with_capacity(asked.len());
+    for (account, slots) in &asked {
+        let flaw = |flaw| match flaw {
+            Flaw::Form(text) => RpcError::argument(0, text),
+            Flaw::Whole(error) => error,
+        };
+        let account = Address::from_json(&Value::String(account.clone())).map_err(flaw)?;
+        let Value::Array(slots) = slots else { return Err(RpcError::argument(0, "non-array")) };
+        let slots = slots.iter().map(B256::from_json).collect::<Result<Vec<_>, _>>();
+        wanted.push((account, slots.map_err(flaw)?));
+    }
+    if wanted.iter().map(|(_, slots)| slots.len()).sum::<usize>() > limits::STORAGE_KEYS {
+        let text = format!("too many slots (max {})", limits::STORAGE_KEYS);
+        return Err(RpcError::Params(text));
+    }
+    let state = state(context, id)?;
+    let mut out = Map::new();
+    for (account, slots) in wanted {
+        let mut values = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let value = state.storage(account, U256::from_be_bytes(slot.0))?;
+            values.push(data(value.to_be_bytes::<32>()));
+        }
+        out.insert(hex::encode_prefixed(account), Value::Array(values));
+    }
+    Ok(Value::Object(out))
+}
+
+/// `eth_getAccountInfo`: balance, nonce and code in one answer.
+pub fn info(context: &Context, args: &Args) -> RpcResult {
+    let (address, id): (Address, Option<BlockId>) = args.read()?;
+    let state = state(context, id)?;
+    let account = state.account(address)?.unwrap_or_default();
+    let code = state.code(account.code_hash)?;
+    let (balance, nonce) = (quantity(account.balance), quantity(account.nonce));
+    Ok(json!({"balance": balance, "nonce": nonce, "code": data(code)}))
+}
+
+/// `eth_getProof` (EIP-1186).
+pub fn proof(context: &Context, args: &Args) -> RpcResult {
+    let (account, keys, id): (Address, Keys, Option<BlockId>) = args.read()?;
+    if keys.0.len() > limits::STORAGE_KEYS {
+        let text =
+            format!("too many storage keys: {}, at most {}", keys.0.len(), limits::STORAGE_KEYS);
+        return Err(RpcError::Limit(text));
+    }
+    let mut slots = Vec::with_capacity(keys.0.len());
+    for key in &keys.0 {
+        slots.push(storage_key(key).map_err(|text| RpcError::Server(text.to_owned()))?);
+    }
+    let block = id.unwrap_or_default().state_block(context)?;
+    let proof = context.chain().proof(block.hash(), account, &slots)?;
+    let nodes = |nodes: &[Bytes]| Value::Array(nodes.iter().map(data).collect());
+    let storage = keys.0.iter().zip(&proof.storage).map(|(key, found)| {
+        let digits = key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")).unwrap_or(key);
+        // A key of full length comes back so, a shorter one as a number.
+        let key = match digits.len() {
+            64 => data(found.slot.to_be_bytes::<32>()),
+            _ => quantity(found.slot),
+        };
+        json!({"key": key, "value": quantity(found.value), "proof": nodes(&found.nodes)})
+    });
+    let storage: Vec<Value> = storage.collect();
+    let is_there = context.chain().state(block.hash())?.account(account)?.is_some();
+    // geth knows no hashes of an account that does not exist
+    let hash = |hash: B256| data(if is_there { hash } else { B256::ZERO });
+    Ok(json!({
+        "address": address(account),
+        "accountProof": nodes(&proof.nodes),
+        "balance": quantity(proof.account.balance),
+        "codeHash": hash(proof.account.code_hash),
+        "nonce": quantity(proof.account.nonce),
+        "storageHash": hash(proof.account.storage_root),
+        "storageProof": storage,
+    }))
+}
+
+/// Storage keys, lenient as geth's; `null` is none.
+struct Keys(Vec<String>);
+
+impl Param for Keys {
+    fn from_json(value: &Value) -> Result<Self, Flaw> {
+        match value {
+            Value::Null => Ok(Self(Vec::new())),
+            Value::Array(keys) => {
+                keys.iter().map(String::from_json).collect::<Result<_, _>>().map(Self)
+            }
+            _ => Err("non-array".into()),
+        }
+    }
 }
 
 /// The state after a block, the head's by default.

@@ -1,7 +1,7 @@
 //! Calls without a block: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
 
 use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use chain::{
     error::ChainError,
     executor::call::{CallOutcome, CallStatus},
@@ -11,8 +11,13 @@ use serde_json::{Value, json};
 use crate::{
     block_id::BlockId,
     context::Context,
+    debug::{
+        calls::{CallConfig, Calls},
+        hooks::{Hooks, deadline},
+    },
     error::{RpcError, RpcResult},
     eth::{
+        access_list::AccessTracer,
         estimate,
         request::{BlockOverride, CallObject, Overrides},
     },
@@ -20,9 +25,6 @@ use crate::{
     param::Args,
     render::{address, data, quantity},
 };
-
-/// Last address that a precompile may have (EIP-7951 is at 0x100).
-const LAST_PRECOMPILE: u64 = 0x100;
 
 /// A call on top of one block, with what-ifs.
 #[derive(Debug)]
@@ -48,6 +50,32 @@ impl Scene<'_> {
         self.run_with(gas, self.call.access_list.clone().unwrap_or_default())
     }
 
+    /// The error of a call that began with this gas limit and did not succeed.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn failure(&self, gas: u64, outcome: CallOutcome) -> Result<RpcError, RpcError> {
+        Ok(match outcome.status {
+            CallStatus::Revert => RpcError::Revert(outcome.output),
+            _ => RpcError::Server(self.fault(gas)?),
+        })
+    }
+
+    /// Why a call with this gas limit fails, in geth's words: it is run once more and watched, since revm's reasons lack
+    /// what the words need.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn fault(&self, gas: u64) -> Result<String, RpcError> {
+        let request = self.call.request(gas, self.call.access_list.clone().unwrap_or_default());
+        let calls = Calls::new(CallConfig { only_top_call: true, with_log: false });
+        let mut hooks = Hooks::new(calls, deadline(None));
+        let (chain, at) = (self.context.chain(), (self.block, None));
+        chain.watch_call(at, &request, &self.state.0, &self.header.0, &mut hooks)?;
+        let error = hooks.tracer.into_inner().and_then(|frame| frame.error);
+        Ok(error.unwrap_or_else(|| "out of gas".to_owned()))
+    }
+
     fn run_with(&self, gas: u64, access_list: AccessList) -> Result<CallOutcome, ChainError> {
         let request = self.call.request(gas, access_list);
         self.context.chain().call(self.block, &request, &self.state.0, &self.header.0)
@@ -59,7 +87,7 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state, header): (CallObject, Option<BlockId>, Overrides, BlockOverride) =
         args.read()?;
     let block = id.unwrap_or_default().state_block(context)?.block.hash();
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let scene = Scene { context, block, call: &call, state: &state, header: &header };
     let outcome = scene.run(gas).map_err(|error| match error {
         ChainError::CallRefused { reason } => {
@@ -69,17 +97,7 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
     })?;
     match outcome.status {
         CallStatus::Success => Ok(data(outcome.output)),
-        _ => Err(failure(outcome)),
-    }
-}
-
-/// The error of a call that began and did not succeed.
-pub fn failure(outcome: CallOutcome) -> RpcError {
-    match outcome.status {
-        CallStatus::Revert => RpcError::Revert(outcome.output),
-        CallStatus::OutOfGas => RpcError::Server("out of gas".to_owned()),
-        CallStatus::Halt(reason) => RpcError::Server(reason),
-        CallStatus::Success => RpcError::Internal("a success is no failure".to_owned()),
+        _ => Err(scene.failure(gas, outcome)?),
     }
 }
 
@@ -94,56 +112,29 @@ pub fn estimate_gas(context: &Context, args: &Args) -> RpcResult {
 pub fn create_access_list(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state): (CallObject, Option<BlockId>, Overrides) = args.read()?;
     let block = id.unwrap_or_default().state_block(context)?;
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let header = BlockOverride::default();
     let scene = Scene { context, block: block.hash(), call: &call, state: &state, header: &header };
+    let request = |list: &AccessList| call.request(gas, list.clone());
     let mut list = call.access_list.clone().unwrap_or_default();
-    let mut outcome = scene.run_with(gas, list.clone())?;
     for _ in 0..limits::ACCESS_LIST_ROUNDS {
-        let next = touched(&call, block.signer, &outcome);
+        let mut hooks = Hooks::new(AccessTracer::new(&list, call.from), deadline(None));
+        let (chain, at) = (context.chain(), (block.hash(), None));
+        chain.watch_call(at, &request(&list), &state.0, &header.0, &mut hooks)?;
+        let next = hooks.tracer.into_list();
         if next == list {
             break;
         }
         list = next;
-        outcome = scene.run_with(gas, list.clone())?;
     }
+    let outcome = scene.run_with(gas, list.clone())?;
     let mut out = json!({"accessList": render_list(&list), "gasUsed": quantity(outcome.gas_used)});
     match outcome.status {
         CallStatus::Success => {}
         CallStatus::Revert => out["error"] = Value::from("execution reverted"),
-        CallStatus::OutOfGas => out["error"] = Value::from("out of gas"),
-        CallStatus::Halt(reason) => out["error"] = Value::from(reason),
+        _ => out["error"] = Value::from(scene.fault(gas)?),
     }
     Ok(out)
-}
-
-/// Accounts and slots of a run, without those that are warm anyhow: sender, precompiles, and the
-/// callee and the fee's recipient without slots.
-fn touched(call: &CallObject, signer: Address, outcome: &CallOutcome) -> AccessList {
-    let is_warm = |address: &Address| {
-        let is_precompile =
-            address[..12].iter().all(|byte| *byte == 0) && low_bytes(address) <= LAST_PRECOMPILE;
-        *address == call.from.unwrap_or_default() || is_precompile
-    };
-    let callee = call.to.or(outcome.created);
-    let items = outcome
-        .accessed
-        .iter()
-        .filter(|(address, slots)| {
-            !is_warm(address)
-                && (!slots.is_empty() || (callee != Some(**address) && signer != **address))
-        })
-        .map(|(address, slots)| {
-            let mut storage_keys: Vec<B256> = slots.iter().map(|slot| B256::from(*slot)).collect();
-            storage_keys.sort_unstable();
-            AccessListItem { address: *address, storage_keys }
-        });
-    AccessList(items.collect())
-}
-
-/// The last eight bytes as a number.
-fn low_bytes(address: &Address) -> u64 {
-    address[12..].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 fn render_list(list: &AccessList) -> Value {

@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     error::RpcError,
     eth::{
-        call::{self, Scene},
+        call::Scene,
         request::{BlockOverride, CallObject, Overrides},
     },
     limits,
@@ -54,8 +54,8 @@ pub fn estimate(
     };
     match outcome.status {
         CallStatus::Success => {}
-        CallStatus::OutOfGas => return Err(exceeds(cap)),
-        _ => return Err(call::failure(outcome)),
+        CallStatus::OutOfGas if scene.fault(cap)? == "out of gas" => return Err(exceeds(cap)),
+        _ => return Err(scene.failure(cap, outcome)?),
     }
     let CallOutcome { gas_used, gas_refunded, .. } = outcome;
     bisect(gas_used, gas_refunded, cap, |gas| is_enough(&scene, gas))

@@ -5,7 +5,7 @@
 //! network whose price is zero everything is `0x0`.
 
 use alloy_primitives::Address;
-use chain::{blockchain::ExecutedBlock, validate::next_base_fee};
+use chain::{block::Header, blockchain::ExecutedBlock, replay::Rules, validate::next_base_fee};
 use revm::primitives::hardfork::SpecId;
 use serde_json::{Value, json};
 
@@ -94,10 +94,38 @@ pub fn base_fee(context: &Context, args: &Args) -> RpcResult {
     Ok(quantity(next_base_fee_of(context, &context.chain().head())))
 }
 
-/// `eth_blobBaseFee`: there are no blobs.
-pub fn blob_base_fee(_: &Context, args: &Args) -> RpcResult {
+/// `eth_blobBaseFee`: of the next block; 0 on Clique chains, where there are no blobs.
+pub fn blob_base_fee(context: &Context, args: &Args) -> RpcResult {
     let () = args.read()?;
-    Ok(quantity(0_u64))
+    Ok(quantity(next_blob_price(context, context.chain().head().block.header())))
+}
+
+/// Wei a unit of blob gas costs in a block; 0 where there are no blobs.
+pub fn blob_price(context: &Context, header: &Header) -> u128 {
+    let Rules::Replay(rules) = context.chain().rules() else { return 0 };
+    let params = rules.blob_params(header.timestamp);
+    params.zip(header.excess_blob_gas).map_or(0, |(params, excess)| params.calc_blob_fee(excess))
+}
+
+/// As [`blob_price`], in the block after.
+fn next_blob_price(context: &Context, header: &Header) -> u128 {
+    let Rules::Replay(rules) = context.chain().rules() else { return 0 };
+    let params = rules.blob_params(header.timestamp);
+    let next = params.and_then(|params| Some((params, header.next_block_excess_blob_gas(params)?)));
+    next.map_or(0, |(params, excess)| params.calc_blob_fee(excess))
+}
+
+/// Share of a block's room for blobs that it used.
+#[expect(clippy::cast_precision_loss, reason = "a ratio for eyes and charts, as in every client")]
+fn blob_ratio(context: &Context, header: &Header) -> f64 {
+    let Rules::Replay(rules) = context.chain().rules() else { return 0.0 };
+    let params = rules.blob_params(header.timestamp);
+    match params.zip(header.blob_gas_used) {
+        Some((params, used)) if params.max_blob_gas_per_block() > 0 => {
+            used as f64 / params.max_blob_gas_per_block() as f64
+        }
+        _ => 0.0,
+    }
 }
 
 /// Number of blocks: a quantity, or a JSON integer as some clients send it.
@@ -106,9 +134,11 @@ struct BlockCount(u64);
 
 impl Param for BlockCount {
     fn from_json(value: &Value) -> Result<Self, Flaw> {
-        match value.as_u64() {
-            Some(count) => Ok(Self(count)),
-            None => u64::from_json(value).map(Self),
+        let invalid = || Flaw::from(format!("invalid hex or decimal integer {value}"));
+        match value {
+            Value::Number(number) => number.as_u64().map(Self).ok_or_else(invalid),
+            Value::String(text) if text.starts_with("0x") => u64::from_json(value).map(Self),
+            _ => Err(invalid()),
         }
     }
 }
@@ -126,10 +156,6 @@ impl Param for Percentiles {
         };
         let numbers = list.iter().map(|value| value.as_f64().ok_or("non-number".into()));
         numbers.collect::<Result<_, Flaw>>().map(Self)
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::default())
     }
 }
 
@@ -180,19 +206,22 @@ pub fn history(context: &Context, args: &Args) -> RpcResult {
 
 fn render_history(context: &Context, oldest: u64, newest: u64, percentiles: &[f64]) -> RpcResult {
     let (mut base_fees, mut ratios, mut rewards) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut blob_fees, mut blob_ratios) = (Vec::new(), Vec::new());
     for number in oldest..=newest {
         let Some(block) = context.chain().block_by_number(number)? else {
             return Err(RpcError::header_not_found());
         };
         let header = block.block.header();
         base_fees.push(quantity(header.base_fee_per_gas.unwrap_or(0)));
-        ratios.push(json!(ratio(header.gas_used, header.gas_limit)));
+        ratios.push(render_ratio(ratio(header.gas_used, header.gas_limit)));
         rewards.push(Value::Array(rewards_of(&block, percentiles)));
+        blob_fees.push(quantity(blob_price(context, header)));
+        blob_ratios.push(render_ratio(blob_ratio(context, header)));
         if number == newest {
+            blob_fees.push(quantity(next_blob_price(context, header)));
             base_fees.push(quantity(next_base_fee_of(context, &block)));
         }
     }
-    let blocks = ratios.len();
     let mut out = json!({
         "oldestBlock": quantity(oldest),
         "baseFeePerGas": base_fees,
@@ -203,9 +232,11 @@ fn render_history(context: &Context, oldest: u64, newest: u64, percentiles: &[f6
     }
     let head = context.chain().head();
     let header = head.block.header();
-    if context.spec().spec_id(header.number, header.timestamp).is_enabled_in(SpecId::CANCUN) {
-        out["baseFeePerBlobGas"] = Value::Array(vec![quantity(0_u64); blocks + 1]);
-        out["blobGasUsedRatio"] = Value::Array(vec![json!(0.0); blocks]);
+    let has_blob_rows =
+        context.spec().spec_id(header.number, header.timestamp).is_enabled_in(SpecId::CANCUN);
+    if has_blob_rows || context.voice().is_standard() {
+        out["baseFeePerBlobGas"] = Value::Array(blob_fees);
+        out["blobGasUsedRatio"] = Value::Array(blob_ratios);
     }
     Ok(out)
 }
@@ -213,6 +244,17 @@ fn render_history(context: &Context, oldest: u64, newest: u64, percentiles: &[f6
 #[expect(clippy::cast_precision_loss, reason = "a ratio for eyes and charts, as in every client")]
 fn ratio(used: u64, limit: u64) -> f64 {
     if limit == 0 { 0.0 } else { used as f64 / limit as f64 }
+}
+
+/// Whole numbers without a point, as other clients write them.
+fn render_ratio(ratio: f64) -> Value {
+    if ratio == 0.0 {
+        json!(0)
+    } else if ratio == 1.0 {
+        json!(1)
+    } else {
+        json!(ratio)
+    }
 }
 
 /// The tips at these percentiles of the block's gas, lowest tips first; zeros for an empty block.

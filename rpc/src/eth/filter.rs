@@ -107,6 +107,11 @@ impl Filters {
         Self { by_id: Mutex::default(), arrivals }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        lock(&self.by_id).len()
+    }
+
     fn install(&self, kind: Kind) -> RpcResult {
         let mut by_id = lock(&self.by_id);
         by_id.retain(|_, filter| filter.last_poll.elapsed() < limits::FILTER_LIFE);
@@ -196,7 +201,7 @@ pub fn changes(context: &Context, args: &Args) -> RpcResult {
 pub fn logs(context: &Context, args: &Args) -> RpcResult {
     let (id,): (String,) = args.read()?;
     match context.filters.get(&id)? {
-        Kind::Logs(filter, _) => Ok(Value::Array(log::find(context, &filter)?)),
+        Kind::Logs(filter, _) => log::find(context, filter),
         _ => Err(RpcError::Server("filter not found".to_owned())),
     }
 }

@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
-use chain::blockchain::ExecutedBlock;
+use axum::body::Bytes;
+use chain::{blockchain::ExecutedBlock, store::log_index::LogKey};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     limits,
     param::{self, Args, Flaw, Param},
     render::{address, data, quantity},
+    voice::Voice,
 };
 
 /// Topic positions of a log (EVM `LOG0` to `LOG4`).
@@ -81,19 +83,39 @@ impl Criteria {
                 .all(|set| set.is_empty() || set.iter().any(|topic| has(topic.as_slice())))
     }
 
+    /// What an index of logs is asked: some key of each set.
+    pub fn keys(&self) -> Vec<Vec<LogKey>> {
+        let addresses = self.addresses.iter().map(|address| LogKey::address(*address)).collect();
+        let topics = self.topics.iter().enumerate().map(|(position, set)| {
+            set.iter().map(|topic| LogKey::topic(position, *topic)).collect::<Vec<_>>()
+        });
+        let mut sets: Vec<Vec<LogKey>> = std::iter::once(addresses).chain(topics).collect();
+        sets.retain(|set| !set.is_empty());
+        if sets.is_empty() {
+            sets.push(vec![LogKey::ANY]);
+        }
+        // the rarest first, as far as one can tell: topics are rarer than addresses
+        sets.reverse();
+        sets
+    }
+
     /// Places of the wanted logs of a block, in order.
     pub fn find_in(&self, block: &ExecutedBlock) -> Vec<Position> {
         if !self.may_match(&block.block.header().logs_bloom) {
             return Vec::new();
         }
-        let all = block.receipts.iter().enumerate().flat_map(|(transaction, receipt)| {
-            receipt.logs.iter().enumerate().map(move |(index, log)| (transaction, index, log))
-        });
-        all.enumerate()
-            .filter(|(_, (.., log))| self.matches(log))
-            .map(|(log_index, (transaction, log, _))| Position { transaction, log, log_index })
+        positions(block)
+            .filter(|at| self.matches(&block.receipts[at.transaction].logs[at.log]))
             .collect()
     }
+}
+
+/// Places of all logs of a block, in order.
+pub fn positions(block: &ExecutedBlock) -> impl Iterator<Item = Position> {
+    let all = block.receipts.iter().enumerate().flat_map(|(transaction, receipt)| {
+        (0..receipt.logs.len()).map(move |log| (transaction, log))
+    });
+    all.enumerate().map(|(log_index, (transaction, log))| Position { transaction, log, log_index })
 }
 
 impl Param for LogFilter {
@@ -111,7 +133,7 @@ impl Param for LogFilter {
             (Some(_), ..) => {
                 let text =
                     "cannot specify both BlockHash and FromBlock/ToBlock, choose one or the other";
-                return Err(RpcError::Params(text.to_owned()).into());
+                return Err(text.into());
             }
             (None, from, to) => {
                 let latest = BlockNumber::Latest;
@@ -203,39 +225,196 @@ fn prefix(words: &str, flaw: Flaw) -> Flaw {
     }
 }
 
-/// `eth_getLogs`.
+/// `eth_getLogs`, for a caller that waits for its parameters to be found wrong; [`crate::ready`] answers the others.
 pub fn get_logs(context: &Context, args: &Args) -> RpcResult {
     let (filter,): (LogFilter,) = args.read()?;
-    Ok(Value::Array(find(context, &filter)?))
+    find(context, filter)
 }
 
 /// All wanted logs of the filter's range, oldest first.
 ///
 /// # Errors
 /// -32000 for an unknown block or a reversed range; -32005 if there are too many.
-pub fn find(context: &Context, filter: &LogFilter) -> Result<Vec<Value>, RpcError> {
-    let (from, to) = match filter.range {
-        Range::Block(hash) => {
-            let block = context.chain().block_by_hash(hash)?;
-            let block = block.ok_or_else(|| RpcError::Server("unknown block".to_owned()))?;
-            return Ok(render_all(&block, &filter.criteria, false));
-        }
-        Range::Between(from, to) => (from, to),
-    };
-    let (from, to) = resolve_range(context, from, to)?;
-    if context.is_public && to.saturating_sub(from) >= limits::LOG_RANGE {
-        let text = format!("query exceeds max block range {}", limits::LOG_RANGE);
-        return Err(RpcError::Limit(text));
+pub fn find(context: &Context, filter: LogFilter) -> RpcResult {
+    let found = Search::new(context, filter)?.run(context)?;
+    serde_json::from_slice(&found).map_err(|error| RpcError::Internal(error.to_string()))
+}
+
+/// Blocks asked of the index at once.
+const INDEX_STEP: usize = 256;
+
+/// A search for logs whose range is known.
+#[derive(Debug)]
+pub struct Search {
+    criteria: Criteria,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// In this block.
+    Block(Arc<ExecutedBlock>),
+    /// In these blocks, both included; none if reversed.
+    Between(u64, u64),
+}
+
+impl Search {
+    /// Finds the range.
+    ///
+    /// # Errors
+    /// -32000 for an unknown block or a reversed range; -32005 if it is too wide.
+    pub fn new(context: &Context, filter: LogFilter) -> Result<Self, RpcError> {
+        let LogFilter { criteria, range } = filter;
+        let place = match range {
+            Range::Block(hash) => {
+                let block = context.chain().block_by_hash(hash)?;
+                Place::Block(block.ok_or_else(|| RpcError::Server("unknown block".to_owned()))?)
+            }
+            Range::Between(from, to) => {
+                let (from, to) = resolve_range(context, from, to)?;
+                let most = context.limits.log_range;
+                if context.is_public && to.saturating_sub(from) >= most {
+                    return Err(RpcError::Limit(format!("query exceeds max block range {most}")));
+                }
+                Place::Between(from, to)
+            }
+        };
+        Ok(Self { criteria, place })
     }
-    let mut logs = Vec::new();
-    for number in from..=to {
-        let Some(block) = context.chain().block_by_number(number)? else { break };
-        logs.extend(render_all(&block, &filter.criteria, false));
-        if logs.len() > limits::LOG_RESULTS {
-            return Err(too_many(from, number));
+
+    /// The answer if it takes no time: nothing to find, or one block whose logs are kept as JSON.
+    ///
+    /// # Errors
+    /// What the store says if it fails; -32005 if there are too many.
+    pub fn at_once(&self, context: &Context) -> Result<Option<Bytes>, RpcError> {
+        let block = match &self.place {
+            Place::Block(block) => block.clone(),
+            Place::Between(from, to) => {
+                let blocks = self.blocks(context, *from, *to, 2)?;
+                match blocks.as_slice() {
+                    [] => return Ok(Some(Bytes::from_static(b"[]"))),
+                    [one] => match context.chain().block_by_number(*one)? {
+                        Some(block) => block,
+                        None => return Ok(None),
+                    },
+                    _ => return Ok(None),
+                }
+            }
+        };
+        let is_kept = context.ready.has_logs(block.hash());
+        if !is_kept && block.receipts.len() > ONE_GO {
+            return Ok(None);
+        }
+        let mut out = Found::default();
+        out.take(context, &block, &self.criteria);
+        out.finish(block.number(), block.number()).map(Some)
+    }
+
+    /// Walks the range.
+    ///
+    /// # Errors
+    /// What the store says if it fails; -32005 if there are too many.
+    pub fn run(&self, context: &Context) -> Result<Bytes, RpcError> {
+        let mut out = Found::default();
+        let (start, to) = match &self.place {
+            Place::Block(block) => {
+                out.take(context, block, &self.criteria);
+                return out.finish(block.number(), block.number());
+            }
+            Place::Between(from, to) => (*from, *to),
+        };
+        let mut from = start;
+        loop {
+            let blocks = self.blocks(context, from, to, INDEX_STEP)?;
+            for number in &blocks {
+                let Some(block) = context.chain().block_by_number(*number)? else { break };
+                out.take(context, &block, &self.criteria);
+                if out.count > limits::LOG_RESULTS {
+                    return Err(too_many(start, *number));
+                }
+            }
+            match blocks.last() {
+                Some(last) if blocks.len() == INDEX_STEP => from = last + 1,
+                _ => return out.finish(start, to),
+            }
         }
     }
-    Ok(logs)
+
+    fn blocks(
+        &self,
+        context: &Context,
+        from: u64,
+        to: u64,
+        most: usize,
+    ) -> Result<Vec<u64>, RpcError> {
+        let may_have = |bloom: &Bloom| self.criteria.may_match(bloom);
+        Ok(context.chain().log_blocks(from, to, &self.criteria.keys(), may_have, most)?)
+    }
+}
+
+/// Transactions of a block whose logs are written at once though nobody keeps them.
+const ONE_GO: usize = 8;
+
+/// The JSON of logs that were found, with the bracket before the first.
+#[derive(Debug, Default)]
+struct Found {
+    count: usize,
+    /// All logs of one block, as they are kept.
+    whole: Option<Bytes>,
+    text: Vec<u8>,
+}
+
+impl Found {
+    /// Adds the wanted logs of a block.
+    fn take(&mut self, context: &Context, block: &Arc<ExecutedBlock>, criteria: &Criteria) {
+        let places = criteria.find_in(block);
+        if places.is_empty() {
+            return;
+        }
+        let is_recent = context.chain().head().number().saturating_sub(block.number())
+            < limits::READY_BLOCKS as u64;
+        if !is_recent {
+            for place in places {
+                self.push(render(block, place, false, context.voice()).to_string().as_bytes());
+            }
+            return;
+        }
+        let kept = context.ready.block(block.hash());
+        let logs = kept.logs(block, context.voice());
+        if places.len() == logs.count() && self.count == 0 {
+            self.count = logs.count();
+            self.whole = Some(logs.all().clone());
+            return;
+        }
+        for place in places {
+            if let Some(log) = logs.at(place.log_index) {
+                self.push(log);
+            }
+        }
+    }
+
+    fn push(&mut self, log: &[u8]) {
+        if let Some(whole) = self.whole.take() {
+            self.text.extend_from_slice(whole.strip_suffix(b"]").unwrap_or(&whole));
+        }
+        self.text.push(if self.text.is_empty() { b'[' } else { b',' });
+        self.text.extend_from_slice(log);
+        self.count += 1;
+    }
+
+    fn finish(mut self, from: u64, to: u64) -> Result<Bytes, RpcError> {
+        if self.count > limits::LOG_RESULTS {
+            return Err(too_many(from, to));
+        }
+        if let Some(whole) = self.whole {
+            return Ok(whole);
+        }
+        if self.text.is_empty() {
+            self.text.push(b'[');
+        }
+        self.text.push(b']');
+        Ok(self.text.into())
+    }
 }
 
 /// The numbers of a range, cut to the head; an empty one has `from` above `to`.
@@ -244,7 +423,16 @@ fn resolve_range(
     from: BlockNumber,
     to: BlockNumber,
 ) -> Result<(u64, u64), RpcError> {
-    let invalid = || RpcError::Server("invalid block range params".to_owned());
+    let head = context.chain().head().block.header().number;
+    let is_standard = context.voice().is_standard();
+    let invalid = || {
+        let text = "invalid block range params".to_owned();
+        if is_standard { RpcError::Params(text) } else { RpcError::Server(text) }
+    };
+    if is_standard && matches!(to, BlockNumber::Number(to) if to > head) {
+        let text = "block range extends beyond current head block";
+        return Err(RpcError::Params(text.to_owned()));
+    }
     match (from, to) {
         (BlockNumber::Number(from), BlockNumber::Number(to)) if from > to && to > 0 => {
             return Err(invalid());
@@ -252,8 +440,10 @@ fn resolve_range(
         (BlockNumber::Pending, to) if to != BlockNumber::Pending => return Err(invalid()),
         _ => {}
     }
-    let head = context.chain().head().block.header().number;
     let resolve = |end: BlockNumber| match end {
+        BlockNumber::Safe | BlockNumber::Finalized if context.node.marked().is_some() => {
+            Ok(end.block(context)?.map_or(head, |block| block.number()))
+        }
         BlockNumber::Number(number) => Ok(number),
         BlockNumber::Earliest => Ok(0),
         BlockNumber::Latest | BlockNumber::Pending => Ok(head),
@@ -270,17 +460,17 @@ fn too_many(from: u64, overflowed: u64) -> RpcError {
     RpcError::Limit(format!("query exceeds max results {max}, retry with the range {from}-{last}"))
 }
 
-/// The wanted logs of a block.
+/// The wanted logs of a block, for those who follow a living chain: a Clique chain.
 pub fn render_all(block: &Arc<ExecutedBlock>, criteria: &Criteria, is_removed: bool) -> Vec<Value> {
-    let places = criteria.find_in(block);
-    places.into_iter().map(|position| render(block, position, is_removed)).collect()
+    let places = criteria.find_in(block).into_iter();
+    places.map(|position| render(block, position, is_removed, Voice::Geth)).collect()
 }
 
 /// One log; the position must exist. `removed` tells listeners that its block left the chain.
-pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool) -> Value {
+pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool, voice: Voice) -> Value {
     let log = &block.receipts[position.transaction].logs[position.log];
     let topics: Vec<Value> = log.topics().iter().map(data).collect();
-    json!({
+    let mut out = json!({
         "address": address(log.address),
         "topics": topics,
         "data": data(&log.data.data),
@@ -290,7 +480,11 @@ pub fn render(block: &ExecutedBlock, position: Position, is_removed: bool) -> Va
         "blockHash": data(block.block.hash()),
         "logIndex": quantity(position.log_index),
         "removed": is_removed,
-    })
+    });
+    if voice.is_standard() {
+        out["blockTimestamp"] = quantity(block.block.header().timestamp);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -355,6 +549,6 @@ mod tests {
             assert_eq!(LogFilter::from_json(&filter), Err(text.into()), "{filter}");
         }
         let both = json!({"blockHash": B256::ZERO, "fromBlock": "0x1"});
-        assert!(matches!(LogFilter::from_json(&both), Err(Flaw::Whole(RpcError::Params(_)))));
+        assert!(matches!(LogFilter::from_json(&both), Err(Flaw::Form(_))));
     }
 }

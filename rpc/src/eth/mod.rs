@@ -4,13 +4,17 @@
 //! is the header's beneficiary (zero, or the account a vote is about), not the signer, whom
 //! `clique_getSigner` names.
 
+pub mod access_list;
 pub mod account;
 pub mod block;
 pub mod call;
+pub mod config;
 pub mod estimate;
 pub mod fee;
+pub mod fill;
 pub mod filter;
 pub mod log;
 pub mod request;
 pub mod submit;
+pub mod sync;
 pub mod transaction;

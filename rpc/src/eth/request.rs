@@ -40,6 +40,10 @@ pub struct CallObject {
     pub chain_id: Option<u64>,
     /// EIP-2930 list.
     pub access_list: Option<AccessList>,
+    /// Hashes of blobs; simulations of replayed chains alone know them.
+    pub blob_versioned_hashes: Option<Vec<B256>>,
+    /// Most that a unit of blob gas may cost, wei.
+    pub max_fee_per_blob_gas: Option<u128>,
 }
 
 impl Param for CallObject {
@@ -61,6 +65,8 @@ impl Param for CallObject {
             nonce: member(value, "nonce")?,
             chain_id: member(value, "chainId")?,
             access_list: access_list(value)?,
+            blob_versioned_hashes: blob_hashes(value)?,
+            max_fee_per_blob_gas: fee(value, "maxFeePerBlobGas")?,
         };
         let has_caps = call.max_fee_per_gas.is_some() || call.max_priority_fee_per_gas.is_some();
         if call.gas_price.is_some() && has_caps {
@@ -108,6 +114,16 @@ fn data(object: &Value) -> Result<Bytes, Flaw> {
             Err(RpcError::Params(text.to_owned()).into())
         }
         (data, input) => Ok(input.or(data).unwrap_or_default()),
+    }
+}
+
+fn blob_hashes(object: &Value) -> Result<Option<Vec<B256>>, Flaw> {
+    match object.get("blobVersionedHashes") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Array(list)) => {
+            list.iter().map(B256::from_json).collect::<Result<_, _>>().map(Some)
+        }
+        Some(_) => Err("non-array".into()),
     }
 }
 

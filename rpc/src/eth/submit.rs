@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::{
-    SignableTransaction, Transaction as _, TxEip1559, TxEip2930, TxEnvelope, TxLegacy,
-};
+use alloy_consensus::{Signed, Transaction as _, TxEip4844, TxEip4844Variant, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718 as _;
-use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes};
 use chain::block::Transaction;
 use node::{SignerKey, error::SubmitError};
 use serde_json::Value;
@@ -16,12 +14,14 @@ use crate::{
     context::Context,
     error::{RpcError, RpcResult},
     eth::{
-        estimate, fee,
+        estimate, fill,
         request::{BlockOverride, CallObject, Overrides},
+        transaction::render_waiting,
     },
     limits,
     param::Args,
     render::{address, data},
+    voice::Voice,
 };
 
 /// Most that a transaction's gas may cost, wei (`--rpc.txfeecap`): one ether, against slipped
@@ -35,7 +35,7 @@ const BLOBS_REFUSED: &str =
 /// `eth_sendRawTransaction`.
 pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
     let (raw,): (Bytes,) = args.read()?;
-    submit(&context, decode(&raw)?).await
+    submit(&context, decode(&raw, context.voice())?).await.map(data)
 }
 
 /// `eth_sendRawTransaction` many times over, from the raw `params` of each call: they enter the pool as one batch, in
@@ -43,7 +43,7 @@ pub async fn send_raw(context: Arc<Context>, args: Args) -> RpcResult {
 pub async fn send_raw_many(context: &Context, calls: &[Option<&str>]) -> Vec<RpcResult> {
     let read = |params: &Option<&str>| -> Result<Transaction, RpcError> {
         let (raw,): (Bytes,) = Args::parse(*params)?.read()?;
-        let transaction = decode(&raw)?;
+        let transaction = decode(&raw, context.voice())?;
         validate(context, &transaction)?;
         Ok(transaction)
     };
@@ -67,25 +67,37 @@ pub async fn send_raw_many(context: &Context, calls: &[Option<&str>]) -> Vec<Rpc
 }
 
 /// Reads exactly one EIP-2718 envelope.
-fn decode(raw: &[u8]) -> Result<Transaction, RpcError> {
+///
+/// # Errors
+/// -32000 with what is wrong, in geth's words.
+pub fn decode(raw: &[u8], voice: Voice) -> Result<Transaction, RpcError> {
     let server = |text: &str| RpcError::Server(text.to_owned());
-    if raw.len() > limits::RAW_TRANSACTION_BYTES {
+    let takes_blobs = voice.is_standard();
+    if raw.len() > limits::RAW_TRANSACTION_BYTES && !takes_blobs {
         let (size, limit) = (raw.len(), limits::RAW_TRANSACTION_BYTES);
         return Err(server(&format!("oversized data: transaction size {size}, limit {limit}")));
     }
     match raw {
         [] | [_] => return Err(server("typed transaction too short")),
-        [0x03, ..] => return Err(server(BLOBS_REFUSED)),
+        [0x03, ..] if !takes_blobs => return Err(server(BLOBS_REFUSED)),
         [0x05..=0x7f, ..] => return Err(server("transaction type not supported")),
         _ => {}
     }
     let mut rest = raw;
     let transaction = TxEnvelope::decode_2718(&mut rest).map_err(|_| server(rlp_flaw(raw)))?;
     if rest.is_empty() {
-        Ok(transaction)
+        Ok(without_sidecar(transaction))
     } else {
         Err(server("rlp: input contains more than one value"))
     }
+}
+
+/// Blobs travel beside their transaction; here they are neither checked nor kept.
+fn without_sidecar(transaction: Transaction) -> Transaction {
+    let TxEnvelope::Eip4844(signed) = transaction else { return transaction };
+    let (variant, signature, hash) = signed.into_parts();
+    let plain = TxEip4844Variant::TxEip4844(TxEip4844::from(variant));
+    TxEnvelope::Eip4844(Signed::new_unchecked(plain, signature, hash))
 }
 
 /// What is wrong with the RLP of a transaction that alloy refused, in geth's words.
@@ -98,13 +110,20 @@ fn rlp_flaw(raw: &[u8]) -> &'static str {
     }
 }
 
-async fn submit(context: &Context, transaction: Transaction) -> RpcResult {
+/// Brings a signed transaction to the node; its hash.
+///
+/// # Errors
+/// What this listener or the pool refuses.
+pub async fn submit(context: &Context, transaction: Transaction) -> Result<B256, RpcError> {
     validate(context, &transaction)?;
-    Ok(data(context.node.submit(transaction).await?))
+    Ok(context.node.submit(transaction).await?)
 }
 
-/// What this listener refuses although the pool would take it.
-fn validate(context: &Context, transaction: &Transaction) -> Result<(), RpcError> {
+/// Refuses a transaction whose gas would cost more than the cap.
+///
+/// # Errors
+/// -32000 with both numbers.
+pub fn check_fee(transaction: &Transaction) -> Result<(), RpcError> {
     let fee = transaction.max_fee_per_gas().saturating_mul(transaction.gas_limit().into());
     if fee > FEE_CAP {
         let ether =
@@ -113,6 +132,12 @@ fn validate(context: &Context, transaction: &Transaction) -> Result<(), RpcError
             format!("tx fee ({}) exceeds the configured cap ({})", ether(fee), ether(FEE_CAP));
         return Err(RpcError::Server(text));
     }
+    Ok(())
+}
+
+/// What this listener refuses although the pool would take it.
+fn validate(context: &Context, transaction: &Transaction) -> Result<(), RpcError> {
+    check_fee(transaction)?;
     match transaction.chain_id() {
         None => {
             let text = "only replay-protected (EIP-155) transactions allowed over RPC";
@@ -138,7 +163,11 @@ pub fn sign(context: &Context, args: &Args) -> RpcResult {
     signature.map(data).map_err(|error| RpcError::Internal(error.to_string()))
 }
 
-fn key(context: &Context, account: Address) -> Result<&SignerKey, RpcError> {
+/// A key of this listener.
+///
+/// # Errors
+/// -32000 without it.
+pub fn key(context: &Context, account: Address) -> Result<&SignerKey, RpcError> {
     context.keys.get(&account).ok_or_else(|| RpcError::Server("unknown account".to_owned()))
 }
 
@@ -153,8 +182,8 @@ pub async fn send(context: Arc<Context>, args: Args) -> RpcResult {
         Some(gas) => gas,
         None => estimate_on_work_thread(&context, &call).await?,
     };
-    let transaction = fill_and_sign(&context, &call, from, gas)?;
-    submit(&context, transaction).await
+    let transaction = fill::signed(&context, from, fill::complete(&context, &call, gas)?)?;
+    submit(&context, transaction).await.map(data)
 }
 
 async fn estimate_on_work_thread(
@@ -171,79 +200,12 @@ async fn estimate_on_work_thread(
     gas.as_u64().ok_or_else(|| RpcError::Internal("an estimate is a number".to_owned()))
 }
 
-fn fill_and_sign(
-    context: &Context,
-    call: &CallObject,
-    from: Address,
-    gas_limit: u64,
-) -> Result<Transaction, RpcError> {
-    let chain_id = context.spec().chain_id;
-    if let Some(want) = call.chain_id.filter(|id| *id != chain_id) {
-        let text = format!("chainId does not match node's (have={want}, want={chain_id})");
-        return Err(RpcError::Server(text));
-    }
-    let head = context.chain().head();
-    let account = context.chain().state(head.block.hash())?.account(from)?;
-    let state_nonce = account.map_or(0, |account| account.nonce);
-    let nonce = call.nonce.unwrap_or_else(|| context.node.pending_nonce(from, state_nonce));
-    let to = call.to.map_or(TxKind::Create, TxKind::Call);
-    let (value, input) = (call.value.unwrap_or(U256::ZERO), call.data.clone());
-    let access_list = call.access_list.clone();
-    let key = key(context, from)?;
-    let is_london = context.spec().is_london(head.block.header().number + 1);
-    match (call.gas_price, access_list) {
-        (None, access_list) if is_london => {
-            let tip = match call.max_priority_fee_per_gas {
-                Some(tip) => tip,
-                None => fee::suggest_tip(context)?.min(call.max_fee_per_gas.unwrap_or(u128::MAX)),
-            };
-            let base_fee = u128::from(fee::next_base_fee_of(context, &head));
-            let max_fee_per_gas = call.max_fee_per_gas.unwrap_or(tip.saturating_add(base_fee * 2));
-            let access_list = access_list.unwrap_or_default();
-            let max_priority_fee_per_gas = tip;
-            sign_transaction(
-                TxEip1559 {
-                    chain_id,
-                    nonce,
-                    gas_limit,
-                    max_fee_per_gas,
-                    max_priority_fee_per_gas,
-                    to,
-                    value,
-                    access_list,
-                    input,
-                },
-                key,
-            )
-        }
-        (price, Some(access_list)) => {
-            let gas_price = price.map_or_else(|| fee::suggest_gas_price(context), Ok)?;
-            sign_transaction(
-                TxEip2930 { chain_id, nonce, gas_price, gas_limit, to, value, access_list, input },
-                key,
-            )
-        }
-        (price, None) => {
-            let gas_price = price.map_or_else(|| fee::suggest_gas_price(context), Ok)?;
-            let chain_id = Some(chain_id);
-            sign_transaction(
-                TxLegacy { chain_id, nonce, gas_price, gas_limit, to, value, input },
-                key,
-            )
-        }
-    }
-}
-
-fn sign_transaction<T>(transaction: T, key: &SignerKey) -> Result<Transaction, RpcError>
-where
-    T: SignableTransaction<Signature>,
-    Transaction: From<alloy_consensus::Signed<T>>,
-{
-    let signature = key
-        .sign(transaction.signature_hash())
-        .map_err(|error| RpcError::Internal(error.to_string()))?;
-    let (r, s) = (U256::from_be_slice(&signature[..32]), U256::from_be_slice(&signature[32..64]));
-    Ok(transaction.into_signed(Signature::new(r, s, signature[64] == 1)).into())
+/// `eth_pendingTransactions`: those that wait and whose senders' keys are here.
+pub fn pending(context: &Context, args: &Args) -> RpcResult {
+    let () = args.read()?;
+    let (pending, _) = context.node.pool_content();
+    let own = pending.iter().filter(|pooled| context.keys.contains_key(&pooled.sender));
+    Ok(own.map(|pooled| render_waiting(&pooled.transaction, pooled.sender)).collect())
 }
 
 #[cfg(test)]
@@ -261,7 +223,7 @@ mod tests {
             (&[0x02, 0x01], "rlp: expected list"),
             (&[0xc9, 0x01], "rlp: value size exceeds available input length"),
         ] {
-            let error = decode(raw).expect_err("no transaction");
+            let error = decode(raw, Voice::Geth).expect_err("no transaction");
             assert_eq!((error.code(), error.to_string().as_str()), (-32000, text), "{raw:x?}");
         }
     }

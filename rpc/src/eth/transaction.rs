@@ -1,7 +1,12 @@
 //! Transactions and receipts by hash or position, and how they look.
 
+use std::sync::Arc;
+
 use alloy_consensus::Transaction as _;
-use alloy_eips::eip2718::{Encodable2718 as _, Typed2718 as _};
+use alloy_eips::{
+    eip2718::{Encodable2718 as _, Typed2718 as _},
+    eip4844::DATA_GAS_PER_BLOB,
+};
 use alloy_primitives::{Address, B256, Signature, U256};
 use chain::{block::Transaction, blockchain::ExecutedBlock};
 use serde_json::{Map, Value, json};
@@ -9,10 +14,11 @@ use serde_json::{Map, Value, json};
 use crate::{
     block_id::{BlockId, BlockNumber},
     context::Context,
-    error::RpcResult,
-    eth::log,
+    error::{RpcError, RpcResult},
+    eth::{fee, log},
     param::Args,
     render::{address, data, or_null, quantity},
+    voice::Voice,
 };
 
 /// `eth_getTransactionByHash`: mined or waiting.
@@ -22,7 +28,7 @@ pub fn by_hash(context: &Context, args: &Args) -> RpcResult {
     // answer counts.
     let waiting = context.node.pool_transaction(&hash);
     if let Some((block, index)) = context.chain().transaction(hash)? {
-        return Ok(render_mined(&block, index));
+        return Ok(render_mined(&block, index, context.voice()));
     }
     Ok(or_null(waiting, |pooled| render_waiting(&pooled.transaction, pooled.sender)))
 }
@@ -37,35 +43,99 @@ pub fn raw_by_hash(context: &Context, args: &Args) -> RpcResult {
     Ok(waiting.map_or_else(|| data([]), |pooled| data(pooled.transaction.encoded_2718())))
 }
 
+/// `eth_getRawTransactionByBlockNumberAndIndex`: `0x` where there is none.
+pub fn raw_by_block_number(context: &Context, args: &Args) -> RpcResult {
+    let (number, index): (BlockNumber, u64) = args.read()?;
+    Ok(raw_at(number.block(context)?, index))
+}
+
+/// `eth_getRawTransactionByBlockHashAndIndex`: `0x` where there is none.
+pub fn raw_by_block_hash(context: &Context, args: &Args) -> RpcResult {
+    let (hash, index): (B256, u64) = args.read()?;
+    Ok(raw_at(context.chain().block_by_hash(hash)?, index))
+}
+
+fn raw_at(block: Option<Arc<ExecutedBlock>>, index: u64) -> Value {
+    let index = usize::try_from(index).ok();
+    let found = block.as_ref().zip(index);
+    let found = found.and_then(|(block, index)| block.block.body().transactions.get(index));
+    found.map_or_else(|| data([]), |transaction| data(transaction.encoded_2718()))
+}
+
+/// `eth_getTransactionBySenderAndNonce`: mined or waiting.
+pub fn by_sender_and_nonce(context: &Context, args: &Args) -> RpcResult {
+    let (sender, nonce): (Address, u64) = args.read()?;
+    if let Some((block, index)) = find_by_nonce(context, sender, nonce)? {
+        return Ok(render_mined(&block, index, context.voice()));
+    }
+    let (pending, queued) = context.node.pool_content();
+    let waiting = pending.into_iter().chain(queued);
+    let mut matching = waiting.filter(|pooled| pooled.sender == sender && pooled.nonce() == nonce);
+    Ok(or_null(matching.next(), |pooled| render_waiting(&pooled.transaction, pooled.sender)))
+}
+
+/// The mined transaction of a sender with this nonce: the first block after which the account's nonce exceeds it, found by
+/// halving, holds it.
+///
+/// # Errors
+/// What the store says if it fails.
+pub fn find_by_nonce(
+    context: &Context,
+    sender: Address,
+    nonce: u64,
+) -> Result<Option<(Arc<ExecutedBlock>, usize)>, RpcError> {
+    let chain = context.chain();
+    let nonce_after = |number: u64| -> Result<u64, RpcError> {
+        let Some(hash) = chain.canonical_hash(number)? else { return Ok(0) };
+        Ok(chain.state(hash)?.account(sender)?.map_or(0, |account| account.nonce))
+    };
+    let (mut low, mut high) = (chain.oldest_state(), chain.head().number());
+    if nonce_after(high)? <= nonce {
+        return Ok(None);
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if nonce_after(middle)? > nonce { high = middle } else { low = middle + 1 }
+    }
+    let Some(block) = chain.block_by_number(low)? else { return Ok(None) };
+    let body = block.block.body().transactions.iter().zip(block.block.senders());
+    let index = body
+        .into_iter()
+        .position(|(transaction, from)| *from == sender && transaction.nonce() == nonce);
+    Ok(index.map(|index| (block, index)))
+}
+
 /// `eth_getTransactionByBlockNumberAndIndex`.
 pub fn by_block_number(context: &Context, args: &Args) -> RpcResult {
     let (number, index): (BlockNumber, u64) = args.read()?;
-    Ok(or_null(number.block(context)?, |block| at(&block, index)))
+    Ok(or_null(number.block(context)?, |block| at(&block, index, context.voice())))
 }
 
 /// `eth_getTransactionByBlockHashAndIndex`.
 pub fn by_block_hash(context: &Context, args: &Args) -> RpcResult {
     let (hash, index): (B256, u64) = args.read()?;
-    Ok(or_null(context.chain().block_by_hash(hash)?, |block| at(&block, index)))
+    Ok(or_null(context.chain().block_by_hash(hash)?, |block| at(&block, index, context.voice())))
 }
 
-fn at(block: &ExecutedBlock, index: u64) -> Value {
+fn at(block: &ExecutedBlock, index: u64, voice: Voice) -> Value {
     let index = usize::try_from(index).ok().filter(|index| *index < block.receipts.len());
-    or_null(index, |index| render_mined(block, index))
+    or_null(index, |index| render_mined(block, index, voice))
 }
 
 /// `eth_getTransactionReceipt`.
 pub fn receipt(context: &Context, args: &Args) -> RpcResult {
     let (hash,): (B256,) = args.read()?;
     let found = context.chain().transaction(hash)?;
-    Ok(or_null(found, |(block, index)| render_receipt(&block, index)))
+    Ok(or_null(found, |(block, index)| render_receipt(&block, index, context)))
 }
 
 /// `eth_getBlockReceipts`.
 pub fn block_receipts(context: &Context, args: &Args) -> RpcResult {
     let (id,): (BlockId,) = args.read()?;
     let all = |block: std::sync::Arc<ExecutedBlock>| {
-        Value::Array((0..block.receipts.len()).map(|i| render_receipt(&block, i)).collect())
+        Value::Array(
+            (0..block.receipts.len()).map(|i| render_receipt(&block, i, context)).collect(),
+        )
     };
     Ok(or_null(id.block(context)?, all))
 }
@@ -76,7 +146,7 @@ pub fn hash_at(block: &ExecutedBlock, index: usize) -> B256 {
 }
 
 /// A transaction inside of its block; the position must exist.
-pub fn render_mined(block: &ExecutedBlock, index: usize) -> Value {
+pub fn render_mined(block: &ExecutedBlock, index: usize, voice: Voice) -> Value {
     let header = block.block.header();
     let (transaction, sender) =
         (&block.block.body().transactions[index], block.block.senders()[index]);
@@ -86,6 +156,9 @@ pub fn render_mined(block: &ExecutedBlock, index: usize) -> Value {
     out.insert("transactionIndex".to_owned(), quantity(index));
     let price = effective_gas_price(transaction, header.base_fee_per_gas);
     out.insert("gasPrice".to_owned(), quantity(price));
+    if voice.is_standard() {
+        out.insert("blockTimestamp".to_owned(), quantity(header.timestamp));
+    }
     Value::Object(out)
 }
 
@@ -99,7 +172,8 @@ pub fn render_waiting(transaction: &Transaction, sender: Address) -> Value {
     Value::Object(out)
 }
 
-fn render_common(transaction: &Transaction, sender: Address) -> Map<String, Value> {
+/// The fields that do not depend on a place.
+pub fn render_common(transaction: &Transaction, sender: Address) -> Map<String, Value> {
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| {
         out.insert(name.to_owned(), value);
@@ -125,6 +199,10 @@ fn render_common(transaction: &Transaction, sender: Address) -> Map<String, Valu
             json!({"address": address(item.address), "storageKeys": keys})
         });
         put("accessList", Value::Array(items.collect()));
+    }
+    if let Some(hashes) = transaction.blob_versioned_hashes() {
+        put("blobVersionedHashes", hashes.iter().map(data).collect());
+        put("maxFeePerBlobGas", quantity(transaction.max_fee_per_blob_gas().unwrap_or(0)));
     }
     if let Some(authorizations) = transaction.authorization_list() {
         let items = authorizations.iter().map(|signed| {
@@ -169,7 +247,8 @@ pub fn effective_gas_price(transaction: &Transaction, base_fee: Option<u64>) -> 
 }
 
 /// The receipt of the transaction at this position, which must exist.
-pub fn render_receipt(block: &ExecutedBlock, index: usize) -> Value {
+pub fn render_receipt(block: &ExecutedBlock, index: usize, context: &Context) -> Value {
+    let voice = context.voice();
     let (header, receipt) = (block.block.header(), &block.receipts[index]);
     let (transaction, sender) =
         (&block.block.body().transactions[index], block.block.senders()[index]);
@@ -178,7 +257,7 @@ pub fn render_receipt(block: &ExecutedBlock, index: usize) -> Value {
     let log_start: usize = block.receipts[..index].iter().map(|receipt| receipt.logs.len()).sum();
     let logs: Vec<Value> = (0..receipt.logs.len())
         .map(|i| log::Position { transaction: index, log: i, log_index: log_start + i })
-        .map(|position| log::render(block, position, false))
+        .map(|position| log::render(block, position, false, voice))
         .collect();
     let mut out = json!({
         "type": quantity(receipt.tx_type),
@@ -196,6 +275,11 @@ pub fn render_receipt(block: &ExecutedBlock, index: usize) -> Value {
         "logs": logs,
         "logsBloom": data(receipt.bloom()),
     });
+    if let Some(hashes) = transaction.blob_versioned_hashes() {
+        let gas = u64::try_from(hashes.len()).unwrap_or(u64::MAX).saturating_mul(DATA_GAS_PER_BLOB);
+        out["blobGasUsed"] = quantity(gas);
+        out["blobGasPrice"] = quantity(fee::blob_price(context, header));
+    }
     match receipt.post_state {
         Some(root) => out["root"] = data(root),
         None => out["status"] = quantity(u8::from(receipt.success)),

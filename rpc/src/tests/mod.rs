@@ -2,6 +2,8 @@
 
 mod client;
 mod http;
+#[path = "../../../test/harness/openrpc.rs"]
+mod openrpc;
 mod reorg;
 mod submit;
 mod websocket;
@@ -120,7 +122,9 @@ impl Dev {
     async fn answer(&self, method: &str, params: Value) -> Value {
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let answer = self.raw(&body.to_string()).await;
-        serde_json::from_str(&answer).expect("an answer is JSON")
+        let answer = serde_json::from_str(&answer).expect("an answer is JSON");
+        openrpc::judge(method, &body["params"], &answer);
+        answer
     }
 
     async fn call(&self, method: &str, params: Value) -> Value {
