@@ -11,8 +11,9 @@ import {Codes} from "../../contracts/libraries/Codes.sol";
 import {ComputeBase} from "./ComputeBase.t.sol";
 
 /// @notice What acts cost, base price and calldata included, first use of every slot, with the
-/// committed code of `contracts/abi`. Each figure stays under its ceiling (`gas/ceilings.json`, contracts.md section 9)
-/// and within 2 % of the committed one (`test/contracts/gas/<Contract>.json`).
+/// committed code of `contracts/abi`. Each figure stays under its ceiling (`gas/ceilings.json`,
+/// contracts.md section 9) and within 2 % of the committed one
+/// (`test/contracts/gas/<Contract>.json`).
 /// @dev `MSNET_GAS=write` writes the files instead. Each call is a transaction of its own.
 /// forge-config: default.isolate = true
 contract GasTest is ComputeBase {
