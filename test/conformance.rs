@@ -75,8 +75,18 @@ fn the_standards_exchanges_hold() {
     let port = free_port().to_string();
     let files = ["genesis.json", "chain.rlp", "headfcu.json"].map(|name| folder.join(name));
     let [genesis, chain, forkchoice] = &files;
-    let arguments =
-        ["node", "--replay", text(genesis), text(chain), text(forkchoice), "--http.port", &port];
+    let arguments = [
+        "node",
+        "--replay",
+        text(genesis),
+        text(chain),
+        text(forkchoice),
+        "--ipcdisable",
+        "--http.api",
+        "eth,net,debug,txpool",
+        "--http.port",
+        &port,
+    ];
     let mut node = Running::start(&arguments);
     node.line("the address", |line| line.contains("JSON-RPC at"));
     let url = format!("http://127.0.0.1:{port}");

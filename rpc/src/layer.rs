@@ -311,7 +311,9 @@ async fn answer_call(
             response
         }
         MethodCallback::Unsubscription(run) => {
-            let session = caller.session.as_ref().ok_or(RpcError::NotificationsNotSupported)?;
+            // Without a connection that stays open there is no subscription to end.
+            let unknown = || RpcError::Server("subscription not found".to_owned());
+            let session = caller.session.as_ref().ok_or_else(unknown)?;
             let response = run(id, params, session.id, limit, extensions);
             if response.as_json().get().ends_with(r#""result":false}"#) {
                 return Err(RpcError::Server("subscription not found".to_owned()).into());

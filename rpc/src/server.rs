@@ -233,7 +233,7 @@ async fn answer(State(frame): State<Arc<Frame>>, request: Request) -> Response {
 async fn route(frame: &Frame, request: Request) -> Response {
     let headers = request.headers();
     if !frame.gate.is_host_allowed(headers) {
-        return refuse(StatusCode::FORBIDDEN, "this Host is not served here (--http.vhosts)");
+        return refuse(StatusCode::FORBIDDEN, "invalid host specified");
     }
     match (request.uri().path(), &frame.http) {
         ("/", _) => {}
@@ -267,7 +267,7 @@ async fn route(frame: &Frame, request: Request) -> Response {
         (false, None, _) if *request.method() == Method::POST => {
             refuse(StatusCode::NOT_FOUND, "HTTP has another port (--http.port)")
         }
-        _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "only POST and GET are answered"),
+        _ => refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"),
     }
 }
 
@@ -297,7 +297,7 @@ impl Frame {
 
 async fn post(door: &Door, caller: &Caller, request: Request) -> Response {
     if !is_json(request.headers()) {
-        let text = "Content-Type must be application/json, without Content-Encoding";
+        let text = "invalid content type, only application/json is supported";
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
     }
     let body = match read_body(request.into_body()).await {
@@ -373,14 +373,19 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
-    let too_large = || refuse(StatusCode::PAYLOAD_TOO_LARGE, "the body exceeds 5 MiB");
-    if axum::body::HttpBody::size_hint(&body).lower() > limits::BODY_BYTES as u64 {
-        return Err(too_large());
+    let most = limits::BODY_BYTES as u64;
+    let too_large = |bytes: u64| {
+        let text = format!("content length too large ({bytes}>{most})");
+        (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+    };
+    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    if announced > most {
+        return Err(too_large(announced));
     }
     let collect = Limited::new(body, limits::BODY_BYTES).collect();
     match tokio::time::timeout(limits::BODY_TIME, collect).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(most + 1)),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body took over 15 s")),
     }

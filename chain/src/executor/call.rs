@@ -237,10 +237,12 @@ pub(crate) fn override_state(
     overrides: &StateOverrides,
 ) -> Result<(), ChainError> {
     for (&address, change) in overrides {
-        let account = overlay.account(address)?.unwrap_or_default();
-        let nonce = change.nonce.unwrap_or(account.nonce);
-        let balance = change.balance.unwrap_or(account.balance);
-        overlay.set_account(address, nonce, balance, change.code.clone())?;
+        if change.nonce.is_some() || change.balance.is_some() || change.code.is_some() {
+            let account = overlay.account(address)?.unwrap_or_default();
+            let nonce = change.nonce.unwrap_or(account.nonce);
+            let balance = change.balance.unwrap_or(account.balance);
+            overlay.set_account(address, nonce, balance, change.code.clone())?;
+        }
         if let Some(state) = &change.state {
             overlay.wipe_storage(address);
             state.iter().for_each(|(&slot, &value)| overlay.set_slot(address, slot, value));

@@ -123,14 +123,22 @@ impl Simulation {
         Ok(SimulatedBlock { evm: Some(evm), spec_id, receipts: Vec::new(), validates })
     }
 
-    /// Ends a block: withdrawals there are none, the requests are asked for. Returns their hash where there are any.
+    /// Ends a block: before the merge there is a reward, withdrawals there are none, the requests are asked for. Returns
+    /// their hash where there are any.
     ///
     /// # Errors
     /// [`ChainError::Replay`] if a system contract fails; what the store says if it fails.
-    pub fn end(&mut self, block: SimulatedBlock) -> Result<Option<B256>, ChainError> {
+    pub fn end(
+        &mut self,
+        block: SimulatedBlock,
+        header: &Header,
+    ) -> Result<Option<B256>, ChainError> {
         let SimulatedBlock { evm, spec_id, receipts, .. } = block;
         let evm = evm.expect("every method gives it back");
         let mut executor = BlockExecutor::from_parts(evm, spec_id, receipts);
+        if let Rules::Replay(replay) = &self.rules {
+            replay.reward(&mut executor, &self.spec, header)?;
+        }
         let requests = match &self.rules {
             Rules::Replay(replay) if spec_id.is_enabled_in(SpecId::PRAGUE) => {
                 Some(replay.ask_requests(&mut executor)?)
@@ -195,7 +203,10 @@ impl SimulatedBlock {
         sender: Address,
         inspector: impl Inspector<Watched>,
     ) -> Result<ResultAndState, Refused> {
-        let tx = env::tx_env(transaction, sender);
+        let mut tx = env::tx_env(transaction, sender);
+        // Where nonces are not checked the last one wraps around, as in geth.
+        let wraps = !self.validates && tx.nonce == u64::MAX && self.nonce(sender)? == u64::MAX;
+        tx.nonce = if wraps { 0 } else { tx.nonce };
         let pays = tx.gas_price > 0 || tx.gas_priority_fee.is_some_and(|tip| tip > 0);
         let mut evm = self.evm.take().expect("every method gives it back");
         evm.ctx.cfg.disable_base_fee = !self.validates && !pays;
@@ -204,7 +215,12 @@ impl SimulatedBlock {
         let evm = self.evm.insert(evm.with_inspector(()));
         match ran {
             Ok(ran) => {
-                evm.ctx.db_mut().commit(ran.state.clone());
+                let overlay = evm.ctx.db_mut();
+                overlay.commit(ran.state.clone());
+                if wraps {
+                    let balance = overlay.account(sender)?.unwrap_or_default().balance;
+                    overlay.set_account(sender, 0, balance, None)?;
+                }
                 Ok(ran)
             }
             Err(EVMError::Database(error)) => Err(error.into()),

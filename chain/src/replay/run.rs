@@ -100,6 +100,25 @@ impl ReplayRules {
         Ok(())
     }
 
+    /// Pays whoever made a block without uncles, if it was made before the merge.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub(crate) fn reward(
+        &self,
+        executor: &mut BlockExecutor,
+        spec: &ChainSpec,
+        header: &Header,
+    ) -> Result<(), ChainError> {
+        if self.reward && !self.is_merged(header) {
+            let block = Block { header: header.clone(), body: Default::default() };
+            for (address, wei) in rewards(spec, &block) {
+                add_balance(executor, address, wei)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The hash over the requests of the block that has just been run.
     ///
     /// # Errors

@@ -122,6 +122,7 @@ impl Run<'_> {
     ) -> Result<(Value, Header, B256), RpcError> {
         let (mut header, author) = self.header(wanted, parent, parent_hash);
         let spec = self.spec_id(&header);
+        self.moves = Moves::default();
         self.moves.apply(&wanted.state, &wanted.moves, spec)?;
         self.simulation.override_accounts(&wanted.state.0)?;
         let blob_price = wanted.blob_base_fee;
@@ -132,7 +133,7 @@ impl Run<'_> {
             self.call(&mut block, &header, call, index, &mut ran)?;
         }
         let receipts = block.receipts().to_vec();
-        header.requests_hash = self.simulation.end(block)?;
+        header.requests_hash = self.simulation.end(block, &header)?;
         header.gas_used = ran.gas_used;
         header.blob_gas_used = header.excess_blob_gas.map(|_| ran.blob_gas_used);
         header.state_root = self.simulation.root(self.base.block.header().state_root)?;
@@ -209,6 +210,9 @@ impl Run<'_> {
             Some(nonce) => nonce,
             None => block.nonce(from)?,
         };
+        if self.asked.validation {
+            check_nonce(block.nonce(from)?, nonce, from)?;
+        }
         let room = header.gas_limit.saturating_sub(ran.gas_used);
         let gas = call.gas.unwrap_or(room);
         if gas > room {
@@ -320,6 +324,20 @@ fn unsigned(block: &ExecutedBlock, index: usize, voice: Voice) -> Value {
     let mut out = transaction::render_mined(block, index, voice);
     out["v"] = quantity(0_u64);
     out
+}
+
+/// The nonce comes before everything else, as in geth.
+fn check_nonce(state: u64, nonce: u64, from: Address) -> Result<(), RpcError> {
+    let error = |code, text: String| Err(coded(code, format!("err: {text}")));
+    if nonce > state {
+        error(-38011, format!("nonce too high: address {from}, tx: {nonce} state: {state}"))
+    } else if nonce < state {
+        error(-38010, format!("nonce too low: address {from}, tx: {nonce} state: {state}"))
+    } else if nonce == u64::MAX {
+        error(-32603, format!("nonce has max value: address {from}, nonce: {nonce}"))
+    } else {
+        Ok(())
+    }
 }
 
 fn refused(error: Refused, gas: u64) -> RpcError {

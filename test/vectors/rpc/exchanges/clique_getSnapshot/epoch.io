@@ -1,0 +1,3 @@
+// the snapshot of an epoch block: votes are gone
+>> {"jsonrpc":"2.0","id":1,"method":"clique_getSnapshot","params":["0x1e"]}
+<< {"jsonrpc":"2.0","id":1,"result":{"hash":"0x33cf3ec074ea3ae4c7d3458d9c463ff937b0246763d4df8c4da06dbebb2e46f6","number":30,"recents":{"28":"0x02484cb50aac86eae85610d6f4bf026f30f6627d","29":"0x08135da0a343e492fa2d4282f2ae34c6c5cc1bbe","30":"0x09db0a93b389bef724429898f539aeb7ac2dd55f"},"signers":{"0x02484cb50aac86eae85610d6f4bf026f30f6627d":{},"0x08135da0a343e492fa2d4282f2ae34c6c5cc1bbe":{},"0x09db0a93b389bef724429898f539aeb7ac2dd55f":{},"0x5e661b79fe2d3f6ce70f5aac07d8cd9abb2743f1":{}},"tally":{},"votes":[]}}

@@ -1,0 +1,3 @@
+// a price makes it legacy; its signature is zero
+>> {"jsonrpc":"2.0","id":1,"method":"eth_fillTransaction","params":[{"from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","to":"0x00000000000000000000000000000000deadbeef","gas":"0x5208","gasPrice":"0x7","nonce":"0x5a","value":"0x1"}]}
+<< {"jsonrpc":"2.0","id":1,"result":{"raw":"0xdf5a078252089400000000000000000000000000000000deadbeef0180808080","tx":{"gas":"0x5208","gasPrice":"0x7","hash":"0x2e104812b78a52a5e08c2fbbee15708307d3a949fa2dba72febbe8a1df061bf4","input":"0x","maxFeePerGas":null,"maxPriorityFeePerGas":null,"nonce":"0x5a","r":"0x0","s":"0x0","to":"0x00000000000000000000000000000000deadbeef","type":"0x0","v":"0x0","value":"0x1"}}}

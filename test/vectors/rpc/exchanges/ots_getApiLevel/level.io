@@ -1,0 +1,3 @@
+// Otterscan asks for 8
+>> {"jsonrpc":"2.0","id":1,"method":"ots_getApiLevel","params":[]}
+<< {"jsonrpc":"2.0","id":1,"result":8}

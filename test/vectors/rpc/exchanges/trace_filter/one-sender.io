@@ -1,0 +1,3 @@
+// one entry after two that are skipped
+>> {"jsonrpc":"2.0","id":1,"method":"trace_filter","params":[{"fromBlock":"0x1","toBlock":"0x30","fromAddress":["0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"],"after":2,"count":1}]}
+<< {"jsonrpc":"2.0","id":1,"result":[{"action":{"callType":"call","from":"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266","gas":"0x0","input":"0x","to":"0xa6cb9b02d52cb9c7729b4f7c8e613336a85b5f35","value":"0x1"},"blockHash":"0x17a2458cef8fc00545a00c9802395c5882bbcb7ade6a344d89619537515092c0","blockNumber":7,"result":{"gasUsed":"0x0","output":"0x"},"subtraces":0,"traceAddress":[],"transactionHash":"0xac3f448072257fc65f50e6a6033f1011e7174ae038e93ffeef6b4f897bd431b7","transactionPosition":0,"type":"call"}]}

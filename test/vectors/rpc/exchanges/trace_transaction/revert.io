@@ -1,0 +1,3 @@
+// an error in Parity's words
+>> {"jsonrpc":"2.0","id":1,"method":"trace_transaction","params":["0x294f526486191b9eacd6fa4004db1a54c8d7eb9a654c4f05b8325ac2961790bb"]}
+<< {"jsonrpc":"2.0","id":1,"result":[{"action":{"callType":"call","from":"0x14dc79964da2c08b23698b3d3cc7ca32193d9955","gas":"0x181ec","input":"0x132e4f3c0000000000000000000000000000000000000000000000000000000000000002","to":"0x00000000000000000000000000000000000c0de1","value":"0x0"},"blockHash":"0x48f389910485ae949c3296e2529c0211010d65112b0f25a4b89708d51a5e041e","blockNumber":20,"error":"Reverted","result":null,"subtraces":0,"traceAddress":[],"transactionHash":"0x294f526486191b9eacd6fa4004db1a54c8d7eb9a654c4f05b8325ac2961790bb","transactionPosition":4,"type":"call"}]}
