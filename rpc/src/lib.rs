@@ -3,8 +3,9 @@
 //! [`server::serve`] opens one port for HTTP and WebSocket, and the socket of the data folder. A request passes
 //! `listener` (sockets), [`server`] (HTTP) with [`auth`] (Host, Origin) and [`jwt`], or `session` (`websocket`, `ipc`),
 //! then [`envelope`] and [`layer`] (ids, batches; [`access`], [`rate`], [`metrics`]), [`dispatch`] (the table of methods),
-//! and ends in a handler: [`eth`], [`net`], [`web3`], [`txpool`], [`clique`], or a subscription of
-//! [`subscribe`]; recent blocks are [`ready`] as JSON. Handlers read their parameters through [`param`] and [`block_id`],
+//! and ends in a handler: [`eth`], [`net`], [`web3`], [`txpool`], [`clique`], [`debug`], [`trace`], [`ots`], [`simulate`],
+//! [`admin`], [`perm`], or a subscription of [`subscribe`]; recent blocks are [`ready`] as JSON. [`fault`] words what went
+//! wrong in a contract, [`voice`] says whose forms hold. Handlers read their parameters through [`param`] and [`block_id`],
 //! find everything in [`context`], do long work on [`work`]'s threads, write numbers through [`render`],
 //! and fail with [`error`]'s codes. [`limits`] bounds what a client can ask for.
 //!

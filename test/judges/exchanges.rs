@@ -11,11 +11,12 @@ use serde_json::Value;
 use super::{
     Verdict, Verdicts,
     http::{Request, address_of, send},
+    rpc::Seen,
     text,
 };
 
 /// Judges every file below the folder.
-pub(crate) fn judge(folder: &Path, url: &str) -> Result<Verdicts, String> {
+pub(crate) fn judge(folder: &Path, url: &str, seen: Seen<'_>) -> Result<Verdicts, String> {
     let address = address_of(url)?;
     let mut files = Vec::new();
     collect(folder, &mut files)?;
@@ -24,7 +25,7 @@ pub(crate) fn judge(folder: &Path, url: &str) -> Result<Verdicts, String> {
     for file in files {
         let name = file.strip_prefix(folder).unwrap_or(&file).display().to_string();
         let content = std::fs::read_to_string(&file).map_err(text)?;
-        verdicts.push((name, judge_file(&content, &address)));
+        verdicts.push((name, judge_file(&content, &address, seen)));
     }
     Ok(verdicts)
 }
@@ -43,7 +44,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-fn judge_file(content: &str, address: &str) -> Verdict {
+fn judge_file(content: &str, address: &str, seen: Seen<'_>) -> Verdict {
     let is_speconly = content.lines().any(|line| {
         line.strip_prefix("//").is_some_and(|comment| comment.trim().starts_with("speconly:"))
     });
@@ -54,7 +55,9 @@ fn judge_file(content: &str, address: &str) -> Verdict {
             if status != 200 {
                 return Err(format!("status {status}"));
             }
-            answer = Some(serde_json::from_slice(&body).map_err(text)?);
+            let have: Value = serde_json::from_slice(&body).map_err(text)?;
+            seen(&serde_json::from_str(request.trim()).map_err(text)?, &have);
+            answer = Some(have);
         } else if let Some(want) = line.strip_prefix("<<") {
             let want: Value = serde_json::from_str(want.trim()).map_err(text)?;
             let have = answer.take().ok_or("an answer without a request")?;

@@ -22,8 +22,10 @@ fn main() -> ExitCode {
     for file in &files {
         let path = Path::new(file);
         let verdicts = match (kind.as_str(), &url) {
-            ("rpc", Some(url)) => judge::rpc::judge(path, url, differences.as_deref()),
-            ("exchanges", Some(url)) => judge::exchanges::judge(path, url),
+            ("rpc", Some(url)) => {
+                judge::rpc::judge(path, url, differences.as_deref(), &mut |_, _| {})
+            }
+            ("exchanges", Some(url)) => judge::exchanges::judge(path, url, &mut |_, _| {}),
             ("rpc" | "exchanges", None) => Err("--url URL says which node to ask".to_owned()),
             _ => judge::judge(&kind, path),
         };

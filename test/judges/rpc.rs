@@ -21,11 +21,15 @@ use super::{
 const GO_WORDS: [&str; 8] =
     ["json: ", " for common.", " for types.", " for hexutil.", "Go ", "<eval>", "ethapi.", "rpc."];
 
+/// Who is shown each request and its answer, whatever the verdict.
+pub(crate) type Seen<'a> = &'a mut dyn FnMut(&Value, &Value);
+
 /// Judges every line of a file, in order.
 pub(crate) fn judge(
     path: &Path,
     url: &str,
     differences: Option<&Path>,
+    seen: Seen<'_>,
 ) -> Result<Verdicts, String> {
     let address = address_of(url)?;
     let known = differences.map(read_differences).transpose()?.unwrap_or_default();
@@ -34,7 +38,7 @@ pub(crate) fn judge(
         let exchange: Value =
             serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 1))?;
         let name = format!("line {} ({})", index + 1, string(&exchange, "name")?);
-        let verdict = judge_line(&exchange, &address);
+        let verdict = judge_line(&exchange, &address, seen);
         let verdict = match (known.get(&(index + 1)), verdict) {
             (None, verdict) => verdict,
             (Some(_), Err(_)) => Ok(()),
@@ -70,7 +74,7 @@ pub(crate) fn unpacked(path: &Path) -> Result<String, String> {
     Ok(out)
 }
 
-fn judge_line(exchange: &Value, address: &str) -> Verdict {
+fn judge_line(exchange: &Value, address: &str, seen: Seen<'_>) -> Verdict {
     let mut body = match (exchange.get("raw"), exchange.get("request")) {
         (Some(raw), _) => raw.as_str().unwrap_or_default().to_owned(),
         (None, Some(request)) => request.to_string(),
@@ -103,6 +107,9 @@ fn judge_line(exchange: &Value, address: &str) -> Verdict {
     }
     let have: Value = serde_json::from_str(&answer)
         .map_err(|error| format!("{error} in the answer {answer:.200?}"))?;
+    if let Some(request) = exchange.get("request").filter(|request| request["method"].is_string()) {
+        seen(request, &have);
+    }
     let recorded = match &exchange["response"] {
         Value::String(text) => serde_json::from_str(text).map_err(|error| error.to_string())?,
         other => other.clone(),
