@@ -351,6 +351,38 @@ impl ChainReader {
         Call { rules, spec, header, author, request, overrides, block_overrides }
     }
 
+    /// Runs a call in a block that is not there yet, on the state after it.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn call_over(
+        &self,
+        (overlay, header, author): (Overlay, &Header, Address),
+        request: &CallRequest,
+        overrides: &StateOverrides,
+        block_overrides: &BlockOverrides,
+    ) -> Result<CallOutcome, ChainError> {
+        let (rules, spec) = (&self.rules(), &*self.0.spec);
+        Call { rules, spec, header, author, request, overrides, block_overrides }.run_over(overlay)
+    }
+
+    /// As [`Self::call_over`], under the eye of an inspector.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub fn watch_call_over(
+        &self,
+        (overlay, header, author): (Overlay, &Header, Address),
+        request: &CallRequest,
+        overrides: &StateOverrides,
+        block_overrides: &BlockOverrides,
+        inspector: impl Inspector<Watched>,
+    ) -> Result<(ResultAndState, Overlay), ChainError> {
+        let (rules, spec) = (&self.rules(), &*self.0.spec);
+        let call = Call { rules, spec, header, author, request, overrides, block_overrides };
+        watch_call(&call, overlay, inspector)
+    }
+
     /// Runs a call under the eye of an inspector, on the state after a canonical block, or, if `index` is given, on the
     /// state before its transaction of that index.
     ///

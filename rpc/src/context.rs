@@ -12,6 +12,7 @@ use crate::{
     eth::filter::Filters,
     limits::{self, Limits},
     ots::index::Index,
+    pending::PendingCache,
     ready::Ready,
     voice::Voice,
     work::Work,
@@ -32,6 +33,8 @@ pub struct Context {
     pub filters: Filters,
     /// Which transactions touch an address.
     pub addresses: Index,
+    /// The state after what waits.
+    pub pending: PendingCache,
     /// Threads for long work.
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
@@ -61,6 +64,7 @@ impl Context {
             accounts,
             sending: tokio::sync::Mutex::default(),
             addresses: Index::default(),
+            pending: PendingCache::default(),
             work: Work::default(),
             is_public: !config.addr.ip().is_loopback(),
             limits: config.limits,

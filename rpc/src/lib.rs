@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod net;
 pub mod ots;
 pub mod param;
+pub mod pending;
 pub mod perm;
 pub mod rate;
 pub mod ready;

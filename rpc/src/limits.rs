@@ -71,6 +71,8 @@ pub const TRACE_STEPS: usize = 200_000;
 pub const SIMULATE_BLOCKS: u64 = 256;
 /// Calls of one `eth_simulateV1`.
 pub const SIMULATE_CALLS: usize = 1_000;
+/// Execution that goes into a pending state.
+pub const PENDING_TIME: Duration = Duration::from_millis(50);
 /// Entries of one change of an allowlist (`perm_*`).
 pub const PERMITTED: usize = 1_000;
 /// Blocks of one `trace_filter`.

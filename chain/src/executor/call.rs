@@ -169,7 +169,15 @@ impl Call<'_> {
     /// # Errors
     /// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
     pub fn run(&self, state: StateDb) -> Result<CallOutcome, ChainError> {
-        let (mut evm, tx) = self.prepare(Overlay::new(state))?;
+        self.run_over(Overlay::new(state))
+    }
+
+    /// Runs it on a state that something was written over already.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_over(&self, overlay: Overlay) -> Result<CallOutcome, ChainError> {
+        let (mut evm, tx) = self.prepare(overlay)?;
         match evm.transact(tx.clone()) {
             Ok(outcome) => {
                 let slots =

@@ -8,8 +8,11 @@ use crate::{
     genesis::{Genesis, GenesisError},
 };
 
+/// What holds where a file is silent.
+type Usual = fn() -> BlobParams;
+
 /// Names of the forks that set blob parameters, and what holds where `blobSchedule` is silent.
-const BLOB_FORKS: [(&str, fn() -> BlobParams); 8] = [
+const BLOB_FORKS: [(&str, Usual); 8] = [
     ("cancun", BlobParams::cancun),
     ("prague", BlobParams::prague),
     ("osaka", BlobParams::osaka),

@@ -4,12 +4,18 @@ use crate::{
     block_id::{BlockId, BlockNumber},
     context::Context,
     error::{RpcError, RpcResult},
+    eth::call::pending_of,
     limits,
     param::{Args, Flaw, Param},
     render::{address, data, quantity},
 };
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use chain::reader::StateAt;
+use chain::{
+    error::ChainError,
+    reader::StateAt,
+    state::{Account, overlay::Overlay},
+};
+use revm::Database as _;
 use serde_json::{Map, Value, json};
 
 /// `eth_getBalance`.
@@ -22,15 +28,17 @@ pub fn balance(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getTransactionCount`; `pending` counts what the pool can run without a gap.
 pub fn transaction_count(context: &Context, args: &Args) -> RpcResult {
     let (address, id): (Address, Option<BlockId>) = args.read()?;
-    let nonce = state(context, id)?.account(address)?.map_or(0, |account| account.nonce);
+    // The pool alone tells what comes next; it needs the head's nonce for that.
     let is_pending = id == Some(BlockId::Number(BlockNumber::Pending));
+    let mined = if is_pending { None } else { id };
+    let nonce = state(context, mined)?.account(address)?.map_or(0, |account| account.nonce);
     Ok(quantity(if is_pending { context.node.pending_nonce(address, nonce) } else { nonce }))
 }
 
 /// `eth_getCode`.
 pub fn code(context: &Context, args: &Args) -> RpcResult {
     let (address, id): (Address, Option<BlockId>) = args.read()?;
-    let state = state(context, id)?;
+    let mut state = state(context, id)?;
     match state.account(address)? {
         Some(account) => Ok(data(state.code(account.code_hash)?)),
         None => Ok(data([])),
@@ -70,7 +78,7 @@ pub fn storage_values(context: &Context, args: &Args) -> RpcResult {
         let text = format!("too many slots (max {})", limits::STORAGE_KEYS);
         return Err(RpcError::Params(text));
     }
-    let state = state(context, id)?;
+    let mut state = state(context, id)?;
     let mut out = Map::new();
     for (account, slots) in wanted {
         let mut values = Vec::with_capacity(slots.len());
@@ -86,7 +94,7 @@ pub fn storage_values(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getAccountInfo`: balance, nonce and code in one answer.
 pub fn info(context: &Context, args: &Args) -> RpcResult {
     let (address, id): (Address, Option<BlockId>) = args.read()?;
-    let state = state(context, id)?;
+    let mut state = state(context, id)?;
     let account = state.account(address)?.unwrap_or_default();
     let code = state.code(account.code_hash)?;
     let (balance, nonce) = (quantity(account.balance), quantity(account.nonce));
@@ -147,10 +155,43 @@ impl Param for Keys {
     }
 }
 
+/// The state after a block, or after what waits.
+enum View {
+    Mined(StateAt),
+    Pending(Overlay),
+}
+
+impl View {
+    fn account(&mut self, address: Address) -> Result<Option<Account>, ChainError> {
+        match self {
+            Self::Mined(state) => state.account(address),
+            Self::Pending(overlay) => overlay.account(address),
+        }
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, ChainError> {
+        match self {
+            Self::Mined(state) => state.storage(address, slot),
+            Self::Pending(overlay) => overlay.slot(address, slot),
+        }
+    }
+
+    fn code(&mut self, hash: B256) -> Result<Bytes, ChainError> {
+        match self {
+            Self::Mined(state) => state.code(hash),
+            Self::Pending(overlay) => Ok(overlay.code_by_hash(hash)?.original_bytes()),
+        }
+    }
+}
+
 /// The state after a block, the head's by default.
-fn state(context: &Context, id: Option<BlockId>) -> Result<StateAt, RpcError> {
-    let block = id.unwrap_or_default().state_block(context)?;
-    Ok(context.chain().state(block.block.hash())?)
+fn state(context: &Context, id: Option<BlockId>) -> Result<View, RpcError> {
+    let id = id.unwrap_or_default();
+    if let Some(pending) = pending_of(context, id)? {
+        return Ok(View::Pending(pending.overlay.clone()));
+    }
+    let block = id.state_block(context)?;
+    Ok(View::Mined(context.chain().state(block.block.hash())?))
 }
 
 /// A storage key may be shorter than 32 bytes, without prefix, of odd length: the one lenient

@@ -1,15 +1,23 @@
 //! Calls without a block: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
 
+use std::sync::Arc;
+
 use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use chain::{
+    block::Header,
     error::ChainError,
-    executor::call::{CallOutcome, CallStatus},
+    executor::{
+        call::{CallOutcome, CallRequest, CallStatus},
+        rerun::Watched,
+    },
+    state::{Account, overlay::Overlay},
 };
+use revm::Inspector;
 use serde_json::{Value, json};
 
 use crate::{
-    block_id::BlockId,
+    block_id::{BlockId, BlockNumber},
     context::Context,
     debug::{
         calls::{CallConfig, Calls},
@@ -23,6 +31,7 @@ use crate::{
     },
     limits,
     param::Args,
+    pending::{Pending, pending},
     render::{address, data, quantity},
 };
 
@@ -33,6 +42,8 @@ pub struct Scene<'a> {
     pub context: &'a Context,
     /// Block after which the call runs.
     pub block: B256,
+    /// What waits on top of it, if that counts.
+    pub pending: Option<Arc<Pending>>,
     /// The call.
     pub call: &'a CallObject,
     /// Accounts that are otherwise.
@@ -70,15 +81,58 @@ impl Scene<'_> {
         let request = self.call.request(gas, self.call.access_list.clone().unwrap_or_default());
         let calls = Calls::new(CallConfig { only_top_call: true, with_log: false });
         let mut hooks = Hooks::new(calls, deadline(None));
-        let (chain, at) = (self.context.chain(), (self.block, None));
-        chain.watch_call(at, &request, &self.state.0, &self.header.0, &mut hooks)?;
+        self.watch(&request, &mut hooks)?;
         let error = hooks.tracer.into_inner().and_then(|frame| frame.error);
         Ok(error.unwrap_or_else(|| "out of gas".to_owned()))
     }
 
+    fn watch(
+        &self,
+        request: &CallRequest,
+        inspector: impl Inspector<Watched>,
+    ) -> Result<(), ChainError> {
+        let (chain, state, header) = (self.context.chain(), &self.state.0, &self.header.0);
+        match self.over() {
+            Some(over) => chain.watch_call_over(over, request, state, header, inspector)?,
+            None => chain.watch_call((self.block, None), request, state, header, inspector)?,
+        };
+        Ok(())
+    }
+
+    fn over(&self) -> Option<(Overlay, &Header, Address)> {
+        let pending = self.pending.as_ref()?;
+        Some((pending.overlay.clone(), &pending.header, pending.author))
+    }
+
     fn run_with(&self, gas: u64, access_list: AccessList) -> Result<CallOutcome, ChainError> {
         let request = self.call.request(gas, access_list);
-        self.context.chain().call(self.block, &request, &self.state.0, &self.header.0)
+        let (chain, state, header) = (self.context.chain(), &self.state.0, &self.header.0);
+        match self.over() {
+            Some(over) => chain.call_over(over, &request, state, header),
+            None => chain.call(self.block, &request, state, header),
+        }
+    }
+
+    /// An account before the call, overrides aside.
+    ///
+    /// # Errors
+    /// What the store says if it fails.
+    pub fn account(&self, address: Address) -> Result<Option<Account>, ChainError> {
+        match self.over() {
+            Some((mut overlay, ..)) => overlay.account(address),
+            None => self.context.chain().state(self.block)?.account(address),
+        }
+    }
+}
+
+/// What waits, if a call is to run after it.
+///
+/// # Errors
+/// What the store says if it fails.
+pub fn pending_of(context: &Context, id: BlockId) -> Result<Option<Arc<Pending>>, RpcError> {
+    match id {
+        BlockId::Number(BlockNumber::Pending) => pending(context),
+        _ => Ok(None),
     }
 }
 
@@ -86,9 +140,10 @@ impl Scene<'_> {
 pub fn call(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state, header): (CallObject, Option<BlockId>, Overrides, BlockOverride) =
         args.read()?;
-    let block = id.unwrap_or_default().state_block(context)?.block.hash();
+    let id = id.unwrap_or_default();
+    let (block, pending) = (id.state_block(context)?.block.hash(), pending_of(context, id)?);
     let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
-    let scene = Scene { context, block, call: &call, state: &state, header: &header };
+    let scene = Scene { context, block, pending, call: &call, state: &state, header: &header };
     let outcome = scene.run(gas).map_err(|error| match error {
         ChainError::CallRefused { reason } => {
             RpcError::Server(format!("err: {reason} (supplied gas {gas})"))
@@ -111,16 +166,16 @@ pub fn estimate_gas(context: &Context, args: &Args) -> RpcResult {
 /// `eth_createAccessList`: what the call touches, found by running it until the list is stable.
 pub fn create_access_list(context: &Context, args: &Args) -> RpcResult {
     let (call, id, state): (CallObject, Option<BlockId>, Overrides) = args.read()?;
-    let block = id.unwrap_or_default().state_block(context)?;
+    let id = id.unwrap_or_default();
+    let (block, pending) = (id.state_block(context)?.hash(), pending_of(context, id)?);
     let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let header = BlockOverride::default();
-    let scene = Scene { context, block: block.hash(), call: &call, state: &state, header: &header };
+    let scene = Scene { context, block, pending, call: &call, state: &state, header: &header };
     let request = |list: &AccessList| call.request(gas, list.clone());
     let mut list = call.access_list.clone().unwrap_or_default();
     for _ in 0..limits::ACCESS_LIST_ROUNDS {
         let mut hooks = Hooks::new(AccessTracer::new(&list, call.from), deadline(None));
-        let (chain, at) = (context.chain(), (block.hash(), None));
-        chain.watch_call(at, &request(&list), &state.0, &header.0, &mut hooks)?;
+        scene.watch(&request(&list), &mut hooks)?;
         let next = hooks.tracer.into_list();
         if next == list {
             break;

@@ -1,6 +1,6 @@
 //! `eth_estimateGas`: the least gas limit that suffices, within 1.5 %, and always enough.
 
-use alloy_primitives::U256;
+use alloy_primitives::{KECCAK256_EMPTY, U256};
 use chain::{
     blockchain::ExecutedBlock,
     error::ChainError,
@@ -13,7 +13,7 @@ use crate::{
     context::Context,
     error::RpcError,
     eth::{
-        call::Scene,
+        call::{Scene, pending_of},
         request::{BlockOverride, CallObject, Overrides},
     },
     limits,
@@ -39,7 +39,8 @@ pub fn estimate(
     header: &BlockOverride,
 ) -> Result<u64, RpcError> {
     let block = id.state_block(context)?;
-    let scene = Scene { context, block: block.block.hash(), call, state, header };
+    let pending = pending_of(context, id)?;
+    let scene = Scene { context, block: block.block.hash(), pending, call, state, header };
     let cap = highest(&scene, &block)?;
     if is_plain_transfer(&scene)? && cap >= TRANSFER_GAS && is_enough(&scene, TRANSFER_GAS)? {
         return Ok(TRANSFER_GAS);
@@ -91,7 +92,7 @@ fn affordable(scene: &Scene<'_>, price: u128) -> Result<u64, RpcError> {
     let balance = match overridden {
         Some(balance) => balance,
         None => {
-            let account = scene.context.chain().state(scene.block)?.account(from)?;
+            let account = scene.account(from)?;
             account.map_or(U256::ZERO, |account| account.balance)
         }
     };
@@ -110,11 +111,8 @@ fn is_plain_transfer(scene: &Scene<'_>) -> Result<bool, RpcError> {
     if scene.state.0.get(&to).is_some_and(|account| account.code.is_some()) {
         return Ok(false);
     }
-    let state = scene.context.chain().state(scene.block)?;
-    match state.account(to)? {
-        None => Ok(true),
-        Some(account) => Ok(state.code(account.code_hash)?.is_empty()),
-    }
+    let account = scene.account(to)?;
+    Ok(account.is_none_or(|account| account.code_hash == KECCAK256_EMPTY))
 }
 
 /// True if the call succeeds with this limit.
