@@ -144,7 +144,7 @@ async fn run(kind: Kind, pending: PendingSubscriptionSink, context: &Context) ->
         }
         Kind::Receipts(hashes) => {
             let events = context.node.subscribe();
-            follow_heads(pending, events, |change| receipts_of(&context, change, &hashes)).await
+            follow_heads(pending, events, |change| receipts_of(context, change, &hashes)).await
         }
         Kind::Syncing => {
             let Ok(sink) = pending.accept().await else { return false };

@@ -158,7 +158,7 @@ impl Param for Keys {
 /// The state after a block, or after what waits.
 enum View {
     Mined(StateAt),
-    Pending(Overlay),
+    Pending(Box<Overlay>),
 }
 
 impl View {
