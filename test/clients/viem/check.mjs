@@ -118,7 +118,7 @@ await main(async (url) => {
   assert.equal(await greeting(), "good morning");
   seen("simulateCalls: later calls see earlier ones, nothing stays");
   const simulated = await client.simulateBlocks({
-    blocks: [{ calls: [{ to: address, data, from: account.address }], blockOverrides: { number: (await client.getBlockNumber()) + 5n } }],
+    blocks: [{ calls: [{ to: address, data, from: account.address }], blockOverrides: { feeRecipient: account.address } }],
   });
   assert.equal(simulated.at(-1).calls[0].status, "success");
   seen("simulateBlocks with an override");
