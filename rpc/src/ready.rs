@@ -50,13 +50,15 @@ pub struct BlockJson {
 /// All logs of a block, as a list.
 #[derive(Debug)]
 pub struct LogsJson {
+    /// Whose they are; they are looked through before they are sent.
+    block: Arc<ExecutedBlock>,
     text: Bytes,
     /// Where each one ends.
     ends: Vec<usize>,
 }
 
 impl LogsJson {
-    fn new(block: &ExecutedBlock, voice: Voice) -> Self {
+    fn new(block: &Arc<ExecutedBlock>, voice: Voice) -> Self {
         let (mut text, mut ends) = (String::from("["), Vec::new());
         for position in log::positions(block) {
             if !ends.is_empty() {
@@ -66,7 +68,7 @@ impl LogsJson {
             ends.push(text.len());
         }
         text.push(']');
-        Self { text: text.into(), ends }
+        Self { block: Arc::clone(block), text: text.into(), ends }
     }
 
     /// The one at this index.
@@ -91,11 +93,11 @@ impl BlockJson {
     fn bytes(&self) -> usize {
         let texts = [&self.hashes, &self.whole, &self.receipts];
         let texts = texts.iter().filter_map(|text| text.get()).map(Bytes::len).sum::<usize>();
-        texts + self.logs.get().map_or(0, |logs| logs.text.len() + logs.ends.len() * 8)
+        texts + self.logs.get().map_or(0, |logs| logs.text.len() * 2 + logs.ends.len() * 8)
     }
 
     /// The logs of the block, which must be this one.
-    pub fn logs(&self, block: &ExecutedBlock, voice: Voice) -> &LogsJson {
+    pub fn logs(&self, block: &Arc<ExecutedBlock>, voice: Voice) -> &LogsJson {
         self.logs.get_or_init(|| LogsJson::new(block, voice))
     }
 }
@@ -131,10 +133,15 @@ impl Form {
 }
 
 impl Ready {
-    /// True if the logs of this block are kept.
-    pub fn has_logs(&self, hash: B256) -> bool {
+    /// What is kept of a block, if anything is.
+    fn kept(&self, hash: B256) -> Option<Arc<BlockJson>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.by_hash.get(&hash).is_some_and(|block| block.logs.get().is_some())
+        kept.by_hash.get(&hash).cloned()
+    }
+
+    /// The block itself, if its logs are kept: nothing has to be read and decoded to look at them.
+    pub fn block_with_logs(&self, hash: B256) -> Option<Arc<ExecutedBlock>> {
+        self.kept(hash)?.logs.get().map(|logs| Arc::clone(&logs.block))
     }
 
     /// The place of a block. The blocks that came first make room for it.
@@ -167,17 +174,28 @@ pub async fn answer(
         "eth_getBlockByNumber" => {
             let (number, is_full): (BlockNumber, bool) = read(params)?;
             let form = if is_full { Form::Whole } else { Form::Hashes };
+            if let Some(kept) = kept_by_number(context, number, form) {
+                return Some(Ok(kept));
+            }
             give(context, by_number(context, number)?, form).await
         }
         "eth_getBlockByHash" => {
             let (hash, is_full): (B256, bool) = read(params)?;
             let form = if is_full { Form::Whole } else { Form::Hashes };
+            if let Some(kept) = kept_by_hash(context, hash, form) {
+                return Some(Ok(kept));
+            }
             give(context, context.chain().block_by_hash(hash).ok()??, form).await
         }
         "eth_getBlockReceipts" => {
             let (id,): (BlockId,) = read(params)?;
             let block = match id {
-                BlockId::Number(number) => by_number(context, number)?,
+                BlockId::Number(number) => {
+                    if let Some(kept) = kept_by_number(context, number, Form::Receipts) {
+                        return Some(Ok(kept));
+                    }
+                    by_number(context, number)?
+                }
                 BlockId::Hash { .. } => id.block(context).ok()??,
             };
             give(context, block, Form::Receipts).await
@@ -200,6 +218,21 @@ fn by_number(context: &Context, number: BlockNumber) -> Option<Arc<ExecutedBlock
         BlockNumber::Pending => None,
         other => other.block(context).ok()?,
     }
+}
+
+/// The kept bytes of a canonical block, without a look at the block: one that is flushed would be read and decoded.
+fn kept_by_number(context: &Context, number: BlockNumber, form: Form) -> Option<Bytes> {
+    let hash = match number {
+        BlockNumber::Latest => context.head_hash(),
+        BlockNumber::Number(number) => context.chain().canonical_hash(number).ok()??,
+        _ => return None,
+    };
+    kept_by_hash(context, hash, form)
+}
+
+/// The kept bytes of a block.
+fn kept_by_hash(context: &Context, hash: B256, form: Form) -> Option<Bytes> {
+    form.of(&*context.ready.kept(hash)?).get().cloned()
 }
 
 /// The kept bytes; the first to ask has them made, on a thread where it may take its time.

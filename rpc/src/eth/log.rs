@@ -267,7 +267,10 @@ impl Search {
         let LogFilter { criteria, range } = filter;
         let place = match range {
             Range::Block(hash) => {
-                let block = context.chain().block_by_hash(hash)?;
+                let block = match context.ready.block_with_logs(hash) {
+                    Some(kept) => Some(kept),
+                    None => context.chain().block_by_hash(hash)?,
+                };
                 Place::Block(block.ok_or_else(|| RpcError::Server("unknown block".to_owned()))?)
             }
             Range::Between(from, to) => {
@@ -293,7 +296,7 @@ impl Search {
                 let blocks = self.blocks(context, *from, *to, 2)?;
                 match blocks.as_slice() {
                     [] => return Ok(Some(Bytes::from_static(b"[]"))),
-                    [one] => match context.chain().block_by_number(*one)? {
+                    [one] => match kept_or_read(context, *one)? {
                         Some(block) => block,
                         None => return Ok(None),
                     },
@@ -301,7 +304,7 @@ impl Search {
                 }
             }
         };
-        let is_kept = context.ready.has_logs(block.hash());
+        let is_kept = context.ready.block_with_logs(block.hash()).is_some();
         if !is_kept && block.receipts.len() > ONE_GO {
             return Ok(None);
         }
@@ -327,7 +330,7 @@ impl Search {
         loop {
             let blocks = self.blocks(context, from, to, INDEX_STEP)?;
             for number in &blocks {
-                let Some(block) = context.chain().block_by_number(*number)? else { break };
+                let Some(block) = kept_or_read(context, *number)? else { break };
                 out.take(context, &block, &self.criteria);
                 if out.count > limits::LOG_RESULTS {
                     return Err(too_many(start, *number));
@@ -349,6 +352,15 @@ impl Search {
     ) -> Result<Vec<u64>, RpcError> {
         let may_have = |bloom: &Bloom| self.criteria.may_match(bloom);
         Ok(context.chain().log_blocks(from, to, &self.criteria.keys(), may_have, most)?)
+    }
+}
+
+/// A canonical block, kept or read.
+fn kept_or_read(context: &Context, number: u64) -> Result<Option<Arc<ExecutedBlock>>, RpcError> {
+    let Some(hash) = context.chain().canonical_hash(number)? else { return Ok(None) };
+    match context.ready.block_with_logs(hash) {
+        Some(kept) => Ok(Some(kept)),
+        None => Ok(context.chain().block_by_hash(hash)?),
     }
 }
 

@@ -169,17 +169,18 @@ await main(async (url) => {
   const waiting = await send({ to: from, value: "0x1", nonce: `0x${(nonce + 1).toString(16)}` });
   await accept(waiting.meta.id);
   await reach(waiting.meta.id, "submitted");
-  // a tenth more than nothing is nothing: there the wallet's form names the values itself
+  // a tenth more than nothing is nothing, and the same transaction twice is one: there it is cancelled instead
   const isFree = Number(waiting.meta.txParams.maxFeePerGas) === 0;
-  await transactions.speedUpTransaction(waiting.meta.id, isFree ? { maxFeePerGas: "0x0", maxPriorityFeePerGas: "0x0" } : undefined);
-  const faster = await eventually(() => transactions.state.transactions.find((one) => one.originalTransactionId === waiting.meta.id || (one.type === "retry" && one.txParams.nonce === waiting.meta.txParams.nonce)) ?? transactions.state.transactions.find((one) => one.type === "retry"), "the replacement");
+  if (isFree) await transactions.stopTransaction(waiting.meta.id, { maxFeePerGas: "0x0", maxPriorityFeePerGas: "0x0" });
+  else await transactions.speedUpTransaction(waiting.meta.id);
+  const faster = await eventually(() => transactions.state.transactions.find((one) => one.originalTransactionId === waiting.meta.id || (one.type === (isFree ? "cancel" : "retry") && one.txParams.nonce === waiting.meta.txParams.nonce)) ?? transactions.state.transactions.find((one) => one.type === (isFree ? "cancel" : "retry")), "the replacement");
   const gap = await send({ to: from, value: "0x2", nonce: `0x${nonce.toString(16)}` });
   await accept(gap.meta.id);
   await reach(gap.meta.id, "confirmed");
   const replaced = await reach(faster.id, "confirmed");
   assert.equal(Number(replaced.txReceipt.status), 1);
   assert.notEqual(replaced.hash, state(waiting.meta.id)?.hash);
-  seen("speed-up accepted and confirmed in place of the first");
+  seen(`${isFree ? "cancel" : "speed-up"} accepted and confirmed in place of the first`);
 
   const personal = await keyring.signPersonalMessage({ from, data: "0x6d736e6574" });
   assert.match(personal, /^0x[0-9a-f]{130}$/);
