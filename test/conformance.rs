@@ -83,7 +83,7 @@ fn our_own_exchanges_for_clique_hold() {
 #[test]
 fn the_standards_exchanges_hold() {
     let Some(folder) = std::env::var_os("MSNET_EXECUTION_APIS").map(PathBuf::from) else {
-        println!("skipped: MSNET_EXECUTION_APIS does not name the folder of the exchanges");
+        eprintln!("skipped: MSNET_EXECUTION_APIS does not name the folder of the exchanges");
         return;
     };
     let port = free_port().to_string();

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::{
     config::EdgeConfig,
     error::EdgeError,
-    extract,
+    findings, ingest,
     onchain::{InstId, finality::Finality},
     service::{Edge, records::IngestReport},
     standardize::{self, Tables},
@@ -40,7 +40,17 @@ pub enum EdgeVerb {
     ///
     /// Ends with 0, with 1 if something was refused (with --strict: if there is any warning), with 2 if a file cannot be
     /// used at all.
-    Standardize(TryArgs),
+    Standardize {
+        /// The files.
+        #[command(flatten)]
+        files: TryArgs,
+        /// Mapping file: what the columns of a CSV table mean.
+        #[arg(long, value_name = "FILE")]
+        mapping: Option<PathBuf>,
+        /// Print a mapping file drafted from a CSV table's header and rows, and nothing else.
+        #[arg(long, conflicts_with = "mapping")]
+        draft: bool,
+    },
     /// Show what is found in texts and records, without any store: spans, concepts, what is said about them, and why.
     ///
     /// Reads JSON lines with "text", or with "sentence" and "concept", and writes one result a line; records in any form
@@ -165,7 +175,10 @@ pub async fn run(
             edge.stop().await;
             result.map(|()| 0)
         }
-        EdgeVerb::Standardize(args) => standardize_files(&args, print),
+        EdgeVerb::Standardize { files, draft: true, .. } => draft_mappings(&files, print),
+        EdgeVerb::Standardize { files, mapping, .. } => {
+            standardize_files(&files, mapping.as_deref(), print)
+        }
         EdgeVerb::Extract(args) => extract_files(&args, print),
         EdgeVerb::Search { edge, query } => {
             let edge = Edge::start(edge.config()?).await?;
@@ -210,10 +223,35 @@ async fn ingest_and_anchor(
     Ok(())
 }
 
-fn standardize_files(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> {
-    let tables = Tables::shipped();
+fn draft_mappings(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> {
     each_file(args, |path| {
-        let report = standardize::cli::standardize_file(path, &args.source, &tables)?;
+        let bytes = ingest::file::read(path)?;
+        let drafted = standardize::csv::draft(&bytes).map_err(|issue| {
+            let fix = "give a CSV table in UTF-8 with a header line";
+            EdgeError::input(issue.to_string(), path.display().to_string(), fix)
+        })?;
+        print(drafted.trim_end());
+        Ok(false)
+    })
+}
+
+fn standardize_files(
+    args: &TryArgs,
+    mapping: Option<&std::path::Path>,
+    print: impl Fn(&str),
+) -> Result<u8, EdgeError> {
+    let tables = Tables::shipped();
+    let mapping = mapping.map(|path| {
+        let bytes = ingest::file::read(path)?;
+        standardize::csv::Mapping::parse(&String::from_utf8_lossy(&bytes)).map_err(|issue| {
+            let fix = "see design/edge.md, section 2, or draft one with --draft";
+            EdgeError::input(issue.to_string(), path.display().to_string(), fix)
+        })
+    });
+    let mapping = mapping.transpose()?;
+    each_file(args, |path| {
+        let report =
+            standardize::cli::standardize_file(path, &args.source, mapping.as_ref(), &tables)?;
         if args.json {
             print(&report.to_json());
         } else {
@@ -230,10 +268,10 @@ fn extract_files(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> 
             if args.json {
                 print(&result.to_string());
             } else {
-                extract::cli::to_lines(result).iter().for_each(|line| print(line));
+                findings::to_lines(result).iter().for_each(|line| print(line));
             }
         };
-        extract::cli::extract_file(path, &args.source, &tables, &mut tell).map(|refused| refused > 0)
+        findings::extract_file(path, &args.source, &tables, &mut tell).map(|refused| refused > 0)
     })
 }
 

@@ -13,7 +13,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use edge::{
-    extract::cli,
+    findings,
     terminology::{RXNORM, Terminology},
 };
 use serde_json::Value;
@@ -72,7 +72,7 @@ pub(crate) fn judge(bytes: &[u8]) -> Result<Verdicts, String> {
         if !line.trim_ascii().is_empty() {
             let at = |error: &dyn std::fmt::Display| format!("line {}: {error}", index + 1);
             let gold: Value = serde_json::from_slice(line).map_err(|error| at(&error))?;
-            let have = cli::line(line, &terms).map_err(|error| at(&error))?;
+            let have = findings::line(line, &terms).map_err(|error| at(&error))?;
             rows.push((gold, have));
         }
     }

@@ -90,9 +90,15 @@ mod tests {
             let got = got.first().map(|d| (&text[d.long.clone()], &text[d.short.clone()]));
             assert_eq!(got, want, "{text}");
         };
-        check("Mutations in ataxia-telangiectasia (A-T) cells", Some(("ataxia-telangiectasia", "A-T")));
+        check(
+            "Mutations in ataxia-telangiectasia (A-T) cells",
+            Some(("ataxia-telangiectasia", "A-T")),
+        );
         check("with von Hippel-Lindau (VHL) disease", Some(("von Hippel-Lindau", "VHL")));
-        check("adenomatous polyposis coli (APC; 5q21)", Some(("adenomatous polyposis coli", "APC")));
+        check(
+            "adenomatous polyposis coli (APC; 5q21)",
+            Some(("adenomatous polyposis coli", "APC")),
+        );
         check("in 12 patients (12%)", None);
         check("no reason at all (XYZ)", None);
         check("(AB)", None);

@@ -134,7 +134,14 @@ const OURS: &[(Assertion, Reach, &[&str])] = &[
     (
         Assertion::Family,
         Reach::Nothing,
-        &["by her mother", "by his mother", "with his mother", "with her mother", "family was told", "to family"],
+        &[
+            "by her mother",
+            "by his mother",
+            "with his mother",
+            "with her mother",
+            "family was told",
+            "to family",
+        ],
     ),
     (Assertion::Family, Reach::Stop, &["she has", "he has", "says", "noticed"]),
     (

@@ -105,9 +105,7 @@ fn defined(text: &str, words: &[Token], plain: &[Match]) -> Defined {
         let middle = definition.long.start + definition.long.len() / 2;
         let named = plain.iter().find(|found| {
             let (start, end) = (words[found.words.start].start, words[found.words.end - 1].end);
-            end == definition.long.end
-                && start <= middle
-                && start + REACH >= definition.long.start
+            end == definition.long.end && start <= middle && start + REACH >= definition.long.start
         });
         if !short.is_empty() {
             out.insert(short, named.map(|found| found.meaning));
@@ -158,7 +156,8 @@ fn scan(text: &str, words: &[Token], terms: &Terminology, defined: &Defined) -> 
 fn is_one_phrase(text: &str) -> bool {
     let mut before = ' ';
     !text.chars().any(|c| {
-        let ends = matches!(before, '.' | ';' | ':' | '(' | ')' | '[' | ']' | ',') && c.is_whitespace();
+        let ends =
+            matches!(before, '.' | ';' | ':' | '(' | ')' | '[' | ']' | ',') && c.is_whitespace();
         before = c;
         ends
     })

@@ -3,7 +3,6 @@
 //! Structured codes first, each as its preferred concept (weight 3), then titles and displays (2), then running text (1):
 //! sentences, words, longest dictionary match, context. "No fever" is not fever; "family history of diabetes" is family.
 mod abbreviation;
-pub mod cli;
 pub mod context;
 pub mod mention;
 pub mod sentence;

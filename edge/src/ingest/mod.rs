@@ -12,6 +12,7 @@
 //! Nothing named inside a record is ever fetched: no URL, reference, pointer or schema location.
 //! Decoders return what is good together with issues; an [`Issue`] never quotes a value.
 pub mod ccda;
+pub mod csv;
 pub mod fhir;
 pub mod file;
 pub mod hl7v2;
@@ -53,7 +54,7 @@ pub fn read_with_issues(
     let limit = match form {
         Form::FhirJson => MAX_BUNDLE_BYTES,
         Form::Note => MAX_NOTE_BYTES,
-        Form::Hl7v2 | Form::Ccda => usize::MAX,
+        Form::Hl7v2 | Form::Ccda | Form::Csv => usize::MAX,
     };
     if bytes.len() > limit {
         return Err(too_long(At::default(), limit));
@@ -62,7 +63,7 @@ pub fn read_with_issues(
     let parts: Vec<&[u8]> = match form {
         Form::Hl7v2 => hl7v2::split(bytes, &mut issues)?,
         Form::FhirJson => fhir::split(bytes)?,
-        Form::Ccda | Form::Note => vec![bytes],
+        Form::Ccda | Form::Note | Form::Csv => vec![bytes],
     };
     if parts.len() > MAX_ITEMS {
         return Err(too_long(At::default(), MAX_ITEMS));
@@ -82,6 +83,7 @@ pub fn declared_by_name(name: &str) -> Option<Form> {
         "json" | "ndjson" => Some(Form::FhirJson),
         "xml" => Some(Form::Ccda),
         "txt" => Some(Form::Note),
+        "csv" | "tsv" => Some(Form::Csv),
         _ => None,
     }
 }
@@ -107,7 +109,7 @@ fn detect(bytes: &[u8], declared: Option<Form>) -> Result<Form, Issue> {
     };
     match (seen, declared) {
         // A note may begin with any character; it is known by its header.
-        (_, Some(Form::Note)) => Ok(Form::Note),
+        (_, Some(form @ (Form::Note | Form::Csv))) => Ok(form),
         (Some(seen), Some(declared)) if seen != declared => {
             refuse("form-contradicts", "the declared form and the bytes disagree")
         }

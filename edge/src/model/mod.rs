@@ -159,6 +159,8 @@ pub enum Form {
     Ccda,
     /// Free text with a small header that declares patient, date and type.
     Note,
+    /// One row of a table, under its header line; its columns are declared by a mapping file.
+    Csv,
 }
 
 impl fmt::Display for Form {
@@ -168,6 +170,7 @@ impl fmt::Display for Form {
             Self::FhirJson => "FHIR JSON",
             Self::Ccda => "C-CDA",
             Self::Note => "note",
+            Self::Csv => "CSV",
         })
     }
 }

@@ -2,7 +2,7 @@
 use super::{Tables, Unmapped, standardize};
 use crate::error::EdgeError;
 use crate::ingest;
-use crate::model::{Coverage, Issue, Severity};
+use crate::model::{Coverage, Issue, Severity, Standardized};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -101,10 +101,24 @@ const MAX_LISTED: usize = 100_000;
 pub fn standardize_file(
     path: &Path,
     source: &str,
+    mapping: Option<&super::csv::Mapping>,
     tables: &Tables,
 ) -> Result<FileReport, EdgeError> {
     let bytes = crate::ingest::file::read(path)?;
     let mut report = FileReport { file: path.display().to_string(), ..FileReport::default() };
+    if let Some(mapping) = mapping {
+        match super::csv::standardize_table(&bytes, mapping, source, tables) {
+            Ok(rows) => rows.into_iter().for_each(|row| {
+                report.items += 1;
+                report.outcome_of(row.map_err(|issue| vec![issue]));
+            }),
+            Err(issue) => {
+                report.items = 1;
+                report.outcome_of(Err(vec![issue]));
+            }
+        }
+        return Ok(report);
+    }
     let declared = ingest::declared_by_name(&crate::ingest::file::form_name(path));
     match ingest::read_with_issues(source, declared, &bytes) {
         Err(issue) => {
@@ -125,8 +139,13 @@ pub fn standardize_file(
 impl FileReport {
     fn add(&mut self, item: &crate::model::Item, tables: &Tables) {
         self.items += 1;
+        self.outcome_of(super::standardize_listed(item, tables));
+    }
+
+    /// Adds what became of the last item.
+    fn outcome_of(&mut self, outcome: Result<(Standardized, Vec<Unmapped>), Vec<Issue>>) {
         let number = self.items;
-        let (done, unmapped) = match super::standardize_listed(item, tables) {
+        let (done, unmapped) = match outcome {
             Ok(done) => done,
             Err(issues) => {
                 self.refused += 1;
@@ -142,7 +161,8 @@ impl FileReport {
         self.unmapped.extend(unmapped.into_iter().take(room).map(|field| (number, field)));
         for record in done.records {
             let id = crate::model::ids::uuid_text(&record.stable_id);
-            let entry = format!("{{\"fullUrl\":\"urn:uuid:{id}\",\"resource\":{}}}", record.resource);
+            let entry =
+                format!("{{\"fullUrl\":\"urn:uuid:{id}\",\"resource\":{}}}", record.resource);
             match self.by_id.get(&record.stable_id) {
                 Some(at) => self.entries[*at] = entry,
                 None => {
@@ -274,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).expect("write");
-        standardize_file(&path, "urn:test:source", &Tables::shipped()).expect("a file")
+        standardize_file(&path, "urn:test:source", None, &Tables::shipped()).expect("a file")
     }
 
     const TWO: &str = "MSH|^~\\&|LAB|X|||20240101||ADT^A08|1|P|2.5\rPID|1||7^^^H^MR||A^B||19700101|F|||||||||||||||||||||||||||X\r\

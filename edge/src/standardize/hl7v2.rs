@@ -178,7 +178,19 @@ impl<'a> Walk<'a, '_> {
         // Set ids count segments and say nothing else.
         if matches!(
             segment.name(),
-            "PID" | "PV1" | "AL1" | "DG1" | "OBR" | "OBX" | "NTE" | "SPM" | "NK1" | "IN1" | "PR1" | "IAM" | "TXA"
+            "PID"
+                | "PV1"
+                | "AL1"
+                | "DG1"
+                | "OBR"
+                | "OBX"
+                | "NTE"
+                | "SPM"
+                | "NK1"
+                | "IN1"
+                | "PR1"
+                | "IAM"
+                | "TXA"
         ) {
             self.reader.ledger.report(segment.field(1).range(), Fate::Dropped);
         }

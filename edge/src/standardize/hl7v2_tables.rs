@@ -45,7 +45,9 @@ impl<'a> Walk<'a, '_> {
             "NK1" => self.one("RelatedPerson", &[("NK1[RelatedPerson]", segment)], segment),
             "IN1" => self.one("Coverage", &[("IN1[Coverage]", segment)], segment),
             "PR1" => self.one("Procedure", &[("PR1[Procedure]", segment)], segment),
-            "IAM" => self.one("AllergyIntolerance", &[("IAM[AllergyIntolerance]", segment)], segment),
+            "IAM" => {
+                self.one("AllergyIntolerance", &[("IAM[AllergyIntolerance]", segment)], segment)
+            }
             "TXA" => self.one("DocumentReference", &[("TXA[DocumentReference]", segment)], segment),
             "RXA" => {
                 let before = all.iter().take(segment.index).rev();
@@ -66,7 +68,11 @@ impl<'a> Walk<'a, '_> {
                 let own = behind(&["ORC"]);
                 let find = |name: &str| own.iter().find(|s| s.name() == name).copied();
                 if let Some(order) = find("RXE").or(find("RXO")) {
-                    let map = if order.name() == "RXE" { "RXE[MedicationRequest]" } else { "RXO[MedicationRequest]" };
+                    let map = if order.name() == "RXE" {
+                        "RXE[MedicationRequest]"
+                    } else {
+                        "RXO[MedicationRequest]"
+                    };
                     let mut parts = vec![(map, order), ("ORC[MedicationRequest]", segment)];
                     parts.extend(find("RXR").map(|rxr| ("RXR[MedicationRequest]", rxr)));
                     self.one("MedicationRequest", &parts, segment);
@@ -91,13 +97,17 @@ impl<'a> Walk<'a, '_> {
     /// Makes one resource of some segments, the first row that names an element first.
     fn one(&mut self, kind: &str, parts: &[(&str, Segment<'a>)], main: Segment<'a>) {
         let mut out = Filled { value: resource(kind), from: Vec::new() };
+        // The stable id takes this place; an empty one would not validate.
+        out.value.set("id", "draft".into());
         for (map, segment) in parts {
             self.fill(&mut out, map, *segment);
         }
         let said = out.from.len();
         self.complete(&mut out.value, kind, main, parts);
         if said == 0 || !self.repair(&mut out) {
-            out.from.iter().for_each(|(_, range)| self.reader.ledger.report(range.clone(), Fate::Raw));
+            out.from
+                .iter()
+                .for_each(|(_, range)| self.reader.ledger.report(range.clone(), Fate::Raw));
             return;
         }
         let key = out.value.items("identifier").first().filter(|_| kind != "RelatedPerson");
@@ -120,7 +130,9 @@ impl<'a> Walk<'a, '_> {
     fn fill(&mut self, out: &mut Filled, map: &str, segment: Segment<'a>) {
         let tables = self.reader.tables;
         for row in tables.segment(map) {
-            let Some(number) = row.field_number() else { continue };
+            // A map may name fields of other segments, too.
+            let own = row.field_number().filter(|_| row.field.starts_with(segment.name()));
+            let Some(number) = own else { continue };
             let node = segment.field(number);
             if !node.is_valued() || row.condition_holds(segment) != Some(true) {
                 continue;
@@ -209,7 +221,9 @@ impl<'a> Walk<'a, '_> {
                 Some("N") => Some(Value::Bool(false)),
                 _ => None,
             },
-            ("decimal" | "integer" | "positiveInt" | "unsignedInt", _) => r.number(node.component(1)),
+            ("decimal" | "integer" | "positiveInt" | "unsignedInt", _) => {
+                r.number(node.component(1))
+            }
             ("Quantity", _) => {
                 let unit = r.text(node.component(2)).or_else(|| r.text(node.component(1)))?;
                 Some(Value::object([("unit", unit.into())]))
@@ -236,7 +250,8 @@ impl<'a> Walk<'a, '_> {
             "RelatedPerson" => out.set("patient", subject),
             "Coverage" => {
                 out.set("beneficiary", subject);
-                unsaid(out, "status");
+                // The value set has no word for "not said"; a plan that is sent is one in force.
+                out.set("status", "active".into());
                 if out.get("payor").is_none() {
                     out.set("payor", Value::Array(vec![absent("unknown")]));
                 }
@@ -264,10 +279,7 @@ impl<'a> Walk<'a, '_> {
                 let attachment = match self.texts_behind(main) {
                     Some(text) => Value::object([
                         ("contentType", "text/plain; charset=utf-8".into()),
-                        (
-                            "data",
-                            base64::engine::general_purpose::STANDARD.encode(text).into(),
-                        ),
+                        ("data", base64::engine::general_purpose::STANDARD.encode(text).into()),
                     ]),
                     None => absent("unknown"),
                 };
@@ -296,22 +308,23 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// The status is the event's; without both times R4 allows only a few, so that it is left unsaid then.
+    /// The status is the event's. R4 wants both times of all but proposed and cancelled ones, so that one whose times are
+    /// not known to the second is proposed here; participants have accepted what is booked.
     fn complete_appointment(&mut self, out: &mut Value, main: Segment<'a>, subject: Value) {
         for (name, component) in [("start", 4), ("end", 5)] {
             let time = self.reader.time(main.field(11).component(component));
             set(out, name, time.filter(|t| t.is_instant()).map(|t| t.text));
         }
         let has_times = out.get("start").is_some() && out.get("end").is_some();
-        let by_event = match self.event.as_str() {
-            "S15" | "S17" => Some("cancelled"),
-            "S12" | "S13" | "S14" if has_times => Some("booked"),
-            "S26" if has_times => Some("noshow"),
-            _ => None,
+        let status = match self.event.as_str() {
+            "S15" | "S17" => "cancelled",
+            "S12" | "S13" | "S14" if has_times => "booked",
+            "S26" if has_times => "noshow",
+            _ => "proposed",
         };
-        let of_people = |actor: Value| {
-            Value::object([("actor", actor), ("_status", absent("unknown"))])
-        };
+        let accepts = if status == "booked" { "accepted" } else { "needs-action" };
+        let of_people =
+            |actor: Value| Value::object([("actor", actor), ("status", accepts.into())]);
         let mut participants = vec![of_people(subject)];
         for segment in self.segments.clone() {
             let actor = match segment.name() {
@@ -322,21 +335,14 @@ impl<'a> Walk<'a, '_> {
             participants.extend(actor.map(of_people));
         }
         out.set("participant", Value::Array(participants));
-        match by_event {
-            Some(status) => out.set("status", status.into()),
-            None => {
-                out.remove("status");
-                out.set("_status", absent("unknown"));
-            }
-        }
+        out.set("status", status.into());
     }
 
     /// The lines of the OBX segments behind a TXA. The segments themselves become observations, too.
     fn texts_behind(&self, main: Segment<'a>) -> Option<String> {
         let rest = self.segments.iter().skip(main.index + 1).take_while(|s| s.name() != "TXA");
-        let texts = rest.filter(|s| {
-            s.name() == "OBX" && matches!(s.field(2).raw(), b"TX" | b"FT" | b"ST")
-        });
+        let texts =
+            rest.filter(|s| s.name() == "OBX" && matches!(s.field(2).raw(), b"TX" | b"FT" | b"ST"));
         let lines: Vec<String> =
             texts.filter_map(|obx| obx.field(5).text(&mut Vec::new())).collect();
         (!lines.is_empty()).then(|| lines.join("\n"))
@@ -367,7 +373,7 @@ fn is_set(value: &Value, path: &[&str]) -> bool {
 }
 
 /// Sets or appends a value at a path; of lists on the way the first item is meant.
-fn place(target: &mut Value, path: &[&str], many: &[bool], value: Value) {
+pub(super) fn place(target: &mut Value, path: &[&str], many: &[bool], value: Value) {
     let [name, rest @ ..] = path else { return };
     let is_list = many.first().copied().unwrap_or(false);
     if rest.is_empty() {
@@ -378,12 +384,9 @@ fn place(target: &mut Value, path: &[&str], many: &[bool], value: Value) {
         }
         return;
     }
-    let mut inner = if is_list {
-        target.items(name).first().cloned()
-    } else {
-        target.get(name).cloned()
-    }
-    .unwrap_or_else(|| Value::object([]));
+    let mut inner =
+        if is_list { target.items(name).first().cloned() } else { target.get(name).cloned() }
+            .unwrap_or_else(|| Value::object([]));
     place(&mut inner, rest, many.get(1..).unwrap_or_default(), value);
     if !is_list {
         target.set(name, inner);

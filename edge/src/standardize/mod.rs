@@ -17,6 +17,7 @@ mod ccda_entries;
 mod cda_types;
 pub mod cli;
 mod coverage;
+pub mod csv;
 mod draft;
 mod fhir;
 mod hl7v2;
@@ -65,6 +66,13 @@ fn run(
         Form::FhirJson => fhir::map(item, &mut drafts),
         Form::Ccda => ccda::map(item, tables, &mut drafts),
         Form::Note => note::map(item, &tables.terminology, &mut drafts),
+        Form::Csv => Err(Issue::new(
+            crate::model::Severity::Fatal,
+            "not-supported",
+            "csv-mapping",
+            crate::model::At::default(),
+            "a table needs its mapping file",
+        )),
     };
     let coverage = match mapped {
         Ok(coverage) => coverage,

@@ -79,7 +79,8 @@ pub(crate) fn map(
     let mut leaves: Vec<_> = note.header.iter().map(|entry| entry.range.clone()).collect();
     leaves.retain(|range| !range.is_empty());
     leaves.push(body);
-    drafts.unmapped_leaves(&ledger, &leaves, |byte| At::in_bytes(&item.bytes, byte, "").to_string());
+    drafts
+        .unmapped_leaves(&ledger, &leaves, |byte| At::in_bytes(&item.bytes, byte, "").to_string());
     Ok(ledger.count(&leaves))
 }
 

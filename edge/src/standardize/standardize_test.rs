@@ -51,6 +51,7 @@ fn source_leaves(item: &Item) -> usize {
             let document = ingest::ccda::parse(&text).expect("document");
             ingest::ccda::leaves(&document).len()
         }
+        Form::Csv => panic!("rows are counted by their own tests"),
         Form::Note => 1 + ingest::note::parse(&item.bytes).expect("note").header.len(),
     }
 }
@@ -123,6 +124,46 @@ fn hostile_hl7v2() {
 #[test]
 fn hostile_fhir_json() {
     attacks("fhir-json", Form::FhirJson, &[]);
+}
+
+/// Any text goes through every form, and keywords are looked for in it (`test/vectors/attacks/strings`).
+#[test]
+fn hostile_strings() {
+    let path = Path::new(ROOT).join("test/vectors/attacks/strings/strings.json");
+    let list = json::parse(&std::fs::read(path).expect("file")).expect("JSON");
+    let terms = Tables::shipped().terminology.clone();
+    let mut count = 0;
+    for case in list.as_array().expect("cases") {
+        let hex = case.str_at("utf8_hex").expect("hex");
+        let bytes: Vec<u8> = (0..hex.len() / 2)
+            .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).expect("hex"))
+            .collect();
+        let mut message = ORU.as_bytes().to_vec();
+        message.extend_from_slice(b"OBX|9|ST|8251-1^Comment^LN||");
+        message.extend_from_slice(&bytes);
+        message.extend_from_slice(b"||||||F\r");
+        let (records, _) = outcome(&message, Form::Hl7v2);
+        assert!(!records.is_empty(), "{hex}: the good segments stay");
+        for record in &records {
+            assert!(json::parse(record.to_string().as_bytes()).is_ok(), "{hex}");
+            assert!(validate::validate(record).is_empty(), "{hex}");
+        }
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            let text = format!("No fever {text} heart attack.");
+            for found in
+                crate::extract::mention::mentions(&text, crate::model::Assertion::Present, &terms)
+            {
+                assert!(text.get(found.range).is_some(), "{hex}");
+            }
+            let resource = Value::object([
+                ("resourceType", "Basic".into()),
+                ("code", Value::object([("text", text.as_str().into())])),
+            ]);
+            let _ = outcome(resource.to_string().as_bytes(), Form::FhirJson);
+        }
+        count += 1;
+    }
+    assert!(count > 20, "{count} strings");
 }
 
 /// Sanitized, without a connection, whatever the XML says (`test/vectors/attacks/xml`).

@@ -159,11 +159,8 @@ impl Tables {
         let codes =
             rows("v2-to-fhir/codes.tsv", include_str!("../../data/v2-to-fhir/codes.tsv"), 8);
         let ccda = rows("ccda/map.tsv", include_str!("../../data/ccda/map.tsv"), 4);
-        let segments = rows(
-            "v2-to-fhir/segments.tsv",
-            include_str!("../../data/v2-to-fhir/segments.tsv"),
-            10,
-        );
+        let segments =
+            rows("v2-to-fhir/segments.tsv", include_str!("../../data/v2-to-fhir/segments.tsv"), 10);
         let overrides = rows(
             "v2-to-fhir/overrides.tsv",
             include_str!("../../data/v2-to-fhir/overrides.tsv"),

@@ -342,11 +342,8 @@ impl Terminology {
                 _ => continue,
             };
             if is_word(name) {
-                let meaning = Meaning {
-                    system: RXNORM,
-                    code: code.to_owned(),
-                    indexed_as: String::new(),
-                };
+                let meaning =
+                    Meaning { system: RXNORM, code: code.to_owned(), indexed_as: String::new() };
                 names.push(Name { name: (*name).into(), meaning, capitals: is_short(name) });
             }
         }

@@ -188,7 +188,7 @@ impl View {
 fn state(context: &Context, id: Option<BlockId>) -> Result<View, RpcError> {
     let id = id.unwrap_or_default();
     if let Some(pending) = pending_of(context, id)? {
-        return Ok(View::Pending(pending.overlay.clone()));
+        return Ok(View::Pending(Box::new(pending.overlay.clone())));
     }
     let block = id.state_block(context)?;
     Ok(View::Mined(context.chain().state(block.block.hash())?))

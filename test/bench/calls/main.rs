@@ -3,6 +3,7 @@
 //! Rounds alternate between the nodes, since a machine drifts; medians count. For large answers client and kernel cost as
 //! much as the node, so node processor time an answer stands beside the rate. Then what no peer is needed for: thousands
 //! of idle WebSockets, and clients that press against each limit while a healthy one asks.
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 #[path = "../load.rs"]
 mod load;

@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
     }
     ensure!(transactions == 4, "{transactions} transactions, not 4");
     let signers: Vec<String> =
-        signers(first)?.into_iter().map(|signer| hex::encode_prefixed(signer)).collect();
+        signers(first)?.into_iter().map(hex::encode_prefixed).collect();
     let facts = json!({"number": head.number(), "hash": head.hash(), "signers": signers});
     let folder = PathBuf::from(folder);
     std::fs::write(folder.join("genesis.json"), genesis)?;

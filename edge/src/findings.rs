@@ -8,10 +8,10 @@
 //! | anything else in UTF-8 | the whole file: its mentions |
 //!
 //! `start` and `end` count characters (Unicode scalar values), not bytes.
-use super::context::{self, Said};
-use super::mention::{Mention, mentions};
-use super::{Explained, explained};
 use crate::error::EdgeError;
+use crate::extract::context::{self, Said};
+use crate::extract::mention::{Mention, mentions};
+use crate::extract::{Explained, explained};
 use crate::ingest::{self, file};
 use crate::model::{Assertion, json::Value};
 use crate::standardize::{self, Tables};
@@ -125,7 +125,8 @@ pub fn line(line: &[u8], terms: &Terminology) -> Result<serde_json::Value, Strin
         out.insert("mentions".into(), rendered(text, &found));
         return Ok(out.into());
     }
-    let (Some(sentence), Some(concept)) = (value.str_at("sentence"), value.str_at("concept")) else {
+    let (Some(sentence), Some(concept)) = (value.str_at("sentence"), value.str_at("concept"))
+    else {
         return Err("the object has neither \"text\" nor \"sentence\" with \"concept\"".into());
     };
     let found = about(sentence, concept);
@@ -268,9 +269,8 @@ fn rendered(text: &str, found: &[Mention]) -> serde_json::Value {
 
 /// A result for a person.
 pub fn to_lines(result: &serde_json::Value) -> Vec<String> {
-    let word = |value: &serde_json::Value| {
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-    };
+    let word =
+        |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let name = ["id", "record", "file"].into_iter().find_map(|key| result.get(key));
     let name = name.map(word).unwrap_or_default();
     if let Some(error) = result.get("error") {
@@ -281,10 +281,13 @@ pub fn to_lines(result: &serde_json::Value) -> Vec<String> {
         let said = ["negation", "temporality", "experiencer"].map(|key| word(&result[key]));
         out.push(format!("{name}: {}: {}", word(concept), said.join(", ")));
     }
-    for found in ["mentions", "keywords"].iter().filter_map(|key| result[*key].as_array()).flatten() {
+    for found in ["mentions", "keywords"].iter().filter_map(|key| result[*key].as_array()).flatten()
+    {
         let flags = ["negated", "historical", "hypothetical", "possible"];
-        let mut said: Vec<&str> =
-            flags.into_iter().filter(|flag| found[*flag] == serde_json::Value::Bool(true)).collect();
+        let mut said: Vec<&str> = flags
+            .into_iter()
+            .filter(|flag| found[*flag] == serde_json::Value::Bool(true))
+            .collect();
         if found["experiencer"] == "family" {
             said.push("family");
         }
@@ -333,7 +336,10 @@ mod tests {
         assert_eq!((&fever["start"], &fever["end"]), (&json!(9), &json!(14)));
         assert_eq!((&fever["negated"], &fever["experiencer"]), (&json!(true), &json!("patient")));
         let diabetes = found.iter().find(|m| m["text"] == "type 2 diabetes").expect("diabetes");
-        assert_eq!((&diabetes["codes"], &diabetes["negated"]), (&json!(["D003924"]), &json!(false)));
+        assert_eq!(
+            (&diabetes["codes"], &diabetes["negated"]),
+            (&json!(["D003924"]), &json!(false))
+        );
         assert_eq!(diabetes["concept"]["code"], "DOID:9352");
     }
 
