@@ -26,8 +26,8 @@ use chain::{
 use contracts::{
     abi::{AccessManager, Directory, InstitutionRegistry, TimelockController, creation_code},
     networks::{
-        self, ACCESS_MANAGER, COUNCIL, Contract, DIRECTORY, FOUNDER, INSTITUTION_REGISTRY, LENS, MODULES,
-        OTHERS, TIMELOCK_CONTROLLER,
+        self, ACCESS_MANAGER, COUNCIL, Contract, DIRECTORY, FOUNDER, INSTITUTION_REGISTRY, LENS,
+        MODULES, OTHERS, TIMELOCK_CONTROLLER,
     },
     roles::manager,
     typed_data::Application,

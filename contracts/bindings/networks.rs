@@ -204,7 +204,8 @@ mod tests {
                 (contract.name.to_owned(), entry)
             })
             .collect();
-        let mut file = serde_json::json!({"chainId": 31337, "startBlock": 4, "contracts": contracts});
+        let mut file =
+            serde_json::json!({"chainId": 31337, "startBlock": 4, "contracts": contracts});
         let read = Deployed::from_json(file.to_string().as_bytes()).expect("the whole file reads");
         assert_eq!((read.chain_id, read.start_block), (31_337, 4));
         assert_eq!(read.address("Lens"), Some(LENS));

@@ -152,7 +152,8 @@ pub fn estimate(r: u128, s: u128, prior_bps: u16) -> (u128, u128) {
 
 /// Basis points of a Q64 value in 0…1, rounded to nearest.
 pub fn to_bps(value: u128) -> u16 {
-    u16::try_from((value * 10_000 + (1 << 63)) >> 64).expect("at most 10 000 for a value of at most 1")
+    u16::try_from((value * 10_000 + (1 << 63)) >> 64)
+        .expect("at most 10 000 for a value of at most 1")
 }
 
 /// µcredits that a use earns before the pair's cap: `n` earlier accruals of the pair in this epoch.

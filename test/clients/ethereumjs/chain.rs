@@ -63,8 +63,7 @@ async fn main() -> Result<()> {
         block.block.sealed_block().clone_block().encode(&mut chain);
     }
     ensure!(transactions == 4, "{transactions} transactions, not 4");
-    let signers: Vec<String> =
-        signers(first)?.into_iter().map(hex::encode_prefixed).collect();
+    let signers: Vec<String> = signers(first)?.into_iter().map(hex::encode_prefixed).collect();
     let facts = json!({"number": head.number(), "hash": head.hash(), "signers": signers});
     let folder = PathBuf::from(folder);
     std::fs::write(folder.join("genesis.json"), genesis)?;
