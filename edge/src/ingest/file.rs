@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
     if !name.ends_with(".gz") {
         return Ok(packed);
     }
-    let limit = packed.len().saturating_mul(MAX_GZIP_RATIO).max(FREE_BYTES).min(MAX_FILE_BYTES);
+    let limit = packed.len().saturating_mul(MAX_GZIP_RATIO).clamp(FREE_BYTES, MAX_FILE_BYTES);
     match bounded(MultiGzDecoder::new(packed.as_slice()), limit) {
         Ok(Some(bytes)) => Ok(bytes),
         Ok(None) if limit == MAX_FILE_BYTES => Err(too_large()),
