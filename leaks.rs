@@ -20,6 +20,11 @@ const MIN_WORD_BYTES: usize = 4;
 /// Shortest word that is searched as it stands, not only hashed.
 const MIN_PLAIN_BYTES: usize = 5;
 
+/// Longest word that a long number may spell by chance.
+const MAX_CHANCE_BYTES: usize = 8;
+/// Hexadecimal digits around a word that make it a part of a number.
+const NUMBER_DIGITS: usize = 64;
+
 /// FHIR elements whose text points at a person, or says what is wrong with them.
 const TELLING: [&str; 24] = [
     "family",
@@ -119,7 +124,9 @@ pub(crate) fn search(folder: &Path, words: &BTreeSet<String>) -> io::Result<Sear
         let bytes = fs::read(path)?;
         found.files += 1;
         found.bytes += bytes.len() as u64;
-        found.leaks.extend(automaton.find_iter(&bytes).map(|hit| Leak {
+        let hits = automaton.find_iter(&bytes);
+        let hits = hits.filter(|hit| !is_part_of_a_number(&bytes, hit.start(), hit.end()));
+        found.leaks.extend(hits.map(|hit| Leak {
             file: path.to_owned(),
             offset: hit.start(),
             form: forms[hit.pattern().as_usize()],
@@ -127,6 +134,19 @@ pub(crate) fn search(folder: &Path, words: &BTreeSet<String>) -> io::Result<Sear
         Ok(())
     })?;
     Ok(found)
+}
+
+/// True if a short word of digits stands in a long hexadecimal number, a contract's code in the genesis file for example:
+/// such numbers spell a postal code by chance, and what they encode is searched for as hex.
+fn is_part_of_a_number(bytes: &[u8], start: usize, end: usize) -> bool {
+    let is_digit = |byte: &&u8| byte.is_ascii_hexdigit();
+    let (before, rest) = bytes.split_at(start);
+    let (word, after) = rest.split_at(end - start);
+    let around = before.iter().rev().take(NUMBER_DIGITS).take_while(is_digit).count()
+        + after.iter().take(NUMBER_DIGITS).take_while(is_digit).count();
+    word.len() <= MAX_CHANCE_BYTES
+        && word.iter().all(|byte| is_digit(&byte))
+        && around >= NUMBER_DIGITS
 }
 
 fn visit(path: &Path, look: &mut dyn FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
@@ -199,6 +219,23 @@ mod tests {
         let found = search(folder.path(), &words(&["Quillfeather", "I100"])).expect("searched");
         assert_eq!((found.words, found.files), (2, 1));
         found.leaks.into_iter().map(|leak| leak.form).collect()
+    }
+
+    #[test]
+    fn a_long_number_may_spell_digits_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let leaks = |content: String| {
+            fs::write(folder.path().join("file"), content).expect("a file");
+            let words = words(&["83720", "000000000001"]);
+            search(folder.path(), &words).expect("searched").leaks.len()
+        };
+        let number = "0a".repeat(32);
+        assert_eq!(leaks(format!("{number}83720{number}")), 0);
+        assert_eq!(leaks(format!("\"{}83720\"", &number[..10])), 1);
+        assert_eq!(leaks(format!("postal code 83720, {number}")), 1);
+        // twelve digits are no chance, and hex of the word is still the word
+        assert_eq!(leaks(format!("{number}000000000001{number}")), 1);
+        assert_eq!(leaks(format!("{number}{}{number}", hex::encode("83720"))), 1);
     }
 
     #[test]
