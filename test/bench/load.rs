@@ -172,10 +172,15 @@ async fn prepare(
     }
     let until = Instant::now() + TIME_LIMIT;
     loop {
-        let receipt = rpc.call("eth_getTransactionReceipt", json!([last])).await?;
-        if !receipt.is_null() {
-            ensure!(receipt["status"] == "0x1", "funding failed: {receipt}");
-            return Ok(token);
+        match rpc.call("eth_getTransactionReceipt", json!([last])).await {
+            Ok(receipt) if receipt.is_null() => {}
+            Ok(receipt) => {
+                ensure!(receipt["status"] == "0x1", "funding failed: {receipt}");
+                return Ok(token);
+            }
+            // geth's way to say "not yet" right after its start
+            Err(error) if error.to_string().contains("indexing is in progress") => {}
+            Err(error) => return Err(error),
         }
         ensure!(Instant::now() < until, "funding was not mined");
         tokio::time::sleep(POLL).await;
