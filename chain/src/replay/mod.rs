@@ -28,6 +28,7 @@ mod network;
 mod requests;
 mod run;
 mod transaction;
+mod wide_price;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,10 +1,10 @@
 //! One transaction by itself: may it stand in a block of some fork, whoever sends it?
 //!
-//! The rules of `TransactionTests`: strict RLP, types by fork, chain id, signature, limits of numbers, intrinsic gas. A
-//! price above 128 bits, which Ethereum's rules allow, is not decoded: nobody could pay it.
+//! The rules of `TransactionTests`: strict RLP, types by fork, chain id, signature, limits of numbers, intrinsic gas.
 
 use alloy_consensus::{
-    EthereumTxEnvelope, Transaction as _, Typed2718 as _, transaction::SignerRecoverable as _,
+    EthereumTxEnvelope, Transaction as _, Typed2718 as _,
+    crypto::secp256k1::{recover_signer, recover_signer_unchecked},
 };
 use alloy_eips::{
     eip2718::Decodable2718 as _,
@@ -12,9 +12,10 @@ use alloy_eips::{
     eip7594::MAX_BLOBS_PER_TX_FUSAKA,
     eip7691::MAX_BLOBS_PER_BLOCK_ELECTRA,
 };
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use revm::{handler::validation::validate_initial_tx_gas, primitives::hardfork::SpecId};
 
+use super::wide_price::WidePrice;
 use crate::{block::Transaction, executor::env};
 
 /// Longest init code from Shanghai on, bytes (EIP-3860).
@@ -43,25 +44,35 @@ pub fn check_transaction(
     bytes: &[u8],
 ) -> Result<CheckedTransaction, String> {
     let mut rest = bytes;
-    let transaction =
-        Transaction::decode_2718(&mut rest).map_err(|error| format!("cannot decode: {error}"))?;
-    if !rest.is_empty() {
-        return Err(format!("{} bytes after the transaction", rest.len()));
-    }
-    check_type(spec_id, chain_id, &transaction)?;
-    let sender = if spec_id.is_enabled_in(SpecId::HOMESTEAD) {
-        transaction.recover_signer()
-    } else {
-        transaction.recover_signer_unchecked()
+    let (transaction, signing_hash) = match Transaction::decode_2718(&mut rest) {
+        Ok(_) if !rest.is_empty() => {
+            return Err(format!("{} bytes after the transaction", rest.len()));
+        }
+        Ok(transaction) => {
+            let signing_hash = transaction.signature_hash();
+            (transaction, signing_hash)
+        }
+        Err(error) => {
+            let wide = WidePrice::decode(bytes).ok_or_else(|| format!("cannot decode: {error}"))?;
+            check_wide_price(&wide)?;
+            (wide.transaction, wide.signing_hash)
+        }
     };
-    let sender = sender.map_err(|_| "invalid signature".to_owned())?;
+    check_type(spec_id, chain_id, &transaction)?;
+    let recover = if spec_id.is_enabled_in(SpecId::HOMESTEAD) {
+        recover_signer
+    } else {
+        recover_signer_unchecked
+    };
+    let sender = recover(transaction.signature(), signing_hash)
+        .map_err(|_| "invalid signature".to_owned())?;
     check_numbers(spec_id, &transaction)?;
     check_lists(spec_id, &transaction)?;
     let tx = env::tx_env(&transaction, sender);
     let gas = validate_initial_tx_gas(&tx, spec_id, false, false, u64::MAX, None)
         .map_err(|error| error.to_string())?;
     let intrinsic_gas = gas.initial_total_gas();
-    Ok(CheckedTransaction { hash: *transaction.tx_hash(), sender, intrinsic_gas })
+    Ok(CheckedTransaction { hash: keccak256(bytes), sender, intrinsic_gas })
 }
 
 fn check_type(spec_id: SpecId, chain_id: u64, transaction: &Transaction) -> Result<(), String> {
@@ -83,6 +94,18 @@ fn check_type(spec_id: SpecId, chain_id: u64, transaction: &Transaction) -> Resu
             Err(format!("invalid chain id: have {have}, want {chain_id}"))
         }
         _ => Ok(()),
+    }
+}
+
+fn check_wide_price(wide: &WidePrice) -> Result<(), String> {
+    let price = wide.max_fee_per_gas;
+    if wide.max_priority_fee_per_gas.is_some_and(|tip| tip > price) {
+        return Err("max priority fee per gas higher than max fee per gas".to_owned());
+    }
+    let gas = U256::from(wide.transaction.gas_limit());
+    match price.checked_mul(gas) {
+        Some(_) => Ok(()),
+        None => Err(format!("gas limit {gas} times price {price} exceeds 256 bits")),
     }
 }
 
