@@ -41,7 +41,7 @@ contract Lens is ILens {
         IInstitutionRegistry institutions =
             IInstitutionRegistry(_module(Codes.INSTITUTION_REGISTRY));
         page.institution = institutions.institution(id);
-        (page.status,) = institutions.standing(id);
+        page.status = institutions.standing(id).status;
         (,, page.meanBps, page.lcbBps, page.events) =
             ICredibility(_module(Codes.CREDIBILITY)).score(id, uint64(block.timestamp));
         IIncentives incentives = IIncentives(_module(Codes.INCENTIVES));
@@ -66,11 +66,16 @@ contract Lens is ILens {
     }
 
     /// @inheritdoc ILens
-    function deliveryPage(bytes32 deliveryId) external view returns (DeliveryPage memory page) {
+    function deliveryPage(bytes32 grantId, uint32 seq)
+        external
+        view
+        returns (DeliveryPage memory page)
+    {
         IAccessRegistry access = _access();
-        page.delivery = _ledger().delivery(deliveryId);
-        page.grant = access.grant(page.delivery.grantId);
-        page.live = access.liveGrant(page.delivery.grantId, uint64(block.timestamp));
+        page.deliveryId = keccak256(abi.encode(grantId, seq));
+        page.delivery = _ledger().delivery(page.deliveryId);
+        page.grant = access.grant(grantId);
+        page.live = access.liveGrant(grantId, uint64(block.timestamp));
     }
 
     /// @inheritdoc ILens

@@ -3,11 +3,8 @@ pragma solidity 0.8.37;
 
 import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
 import {ICareRegistry} from "../interfaces/ICareRegistry.sol";
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
-import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
-import {ISanctions} from "../interfaces/ISanctions.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {GrantRules} from "../libraries/GrantRules.sol";
 import {Module} from "../libraries/Module.sol";
@@ -19,26 +16,25 @@ import {Score} from "../libraries/Score.sol";
 contract AccessRegistry is Module, IAccessRegistry {
     // ── types ──
 
-    /// @dev `IAccessRegistry.Grant`, packed into five slots.
+    /// @dev `IAccessRegistry.Grant`, packed into three slots: who, what, and what moves. Scope and
+    /// terms are in the document; its digest is the grant's id, or `_countered`.
     struct Stored {
         bytes16 requester;
         bytes16 owner;
         bytes16 dataset;
         uint16 purpose;
         uint32 duo;
-        uint8 mode;
-        Status status;
-        uint8 round;
-        uint8 faultCode;
         uint40 answerBy;
+        uint40 deliverWithin;
         uint40 validFrom;
         uint40 validUntil;
         uint40 changedAt;
         uint40 grantedAt;
-        uint40 deliverWithin;
+        Status status;
+        uint8 mode;
+        uint8 round;
+        uint8 faultCode;
         uint8 delegations;
-        bytes32 scopeHash;
-        bytes32 termsHash;
     }
 
     /// @dev What a counter-offer may change.
@@ -48,8 +44,6 @@ contract AccessRegistry is Module, IAccessRegistry {
         uint64 validUntil;
         uint64 answerBy;
         uint64 deliverWithin;
-        bytes32 scopeHash;
-        bytes32 termsHash;
     }
 
     // ── constants ──
@@ -60,9 +54,8 @@ contract AccessRegistry is Module, IAccessRegistry {
     bytes32 private constant COUNTER_OFFER = keccak256(
         "CounterOffer(bytes32 grantId,uint8 round,uint8 mode,uint64 validFrom,uint64 validUntil,uint64 answerBy,uint64 deliverWithin,bytes32 scopeHash,bytes32 termsHash)"
     );
-    bytes32 private constant ACCEPT = keccak256(
-        "Accept(bytes32 grantId,bytes32 scopeHash,bytes32 termsHash,uint256 nonce,uint64 deadline)"
-    );
+    bytes32 private constant ACCEPT =
+        keccak256("Accept(bytes32 grantId,bytes32 document,uint256 nonce,uint64 deadline)");
     bytes32 private constant REFUSE = keccak256(
         "Refuse(bytes32 grantId,uint8 reasonCode,bytes32 reasonHash,uint256 nonce,uint64 deadline)"
     );
@@ -94,6 +87,9 @@ contract AccessRegistry is Module, IAccessRegistry {
 
     mapping(bytes32 grantId => Stored) private _grants;
 
+    /// @dev Digest of the last counter-offer; 0 before the first.
+    mapping(bytes32 grantId => bytes32) private _countered;
+
     /// @inheritdoc IAccessRegistry
     mapping(bytes32 grantId => mapping(bytes16 credential => uint64)) public delegationUntil;
 
@@ -121,28 +117,26 @@ contract AccessRegistry is Module, IAccessRegistry {
 
     /// @inheritdoc IAccessRegistry
     function counter(CounterOffer calldata c) external {
-        _counter(msg.sender, c);
+        _counter(msg.sender, _counterDigest(c), c);
     }
 
     /// @inheritdoc IAccessRegistry
     function counterBySig(CounterOffer calldata c, address signer, bytes calldata signature)
         external
     {
-        bytes32 structHash = keccak256(abi.encode(COUNTER_OFFER, c));
-        _verifyDocument(_hashTypedDataV4(structHash), signer, signature);
-        _counter(signer, c);
+        bytes32 document = _counterDigest(c);
+        _verifyDocument(document, signer, signature);
+        _counter(signer, document, c);
     }
 
     /// @inheritdoc IAccessRegistry
-    function accept(bytes32 grantId, bytes32 scopeHash, bytes32 termsHash) external {
-        _accept(msg.sender, grantId, scopeHash, termsHash);
+    function accept(bytes32 grantId, bytes32 document) external {
+        _accept(msg.sender, grantId, document);
     }
 
     /// @inheritdoc IAccessRegistry
-    function acceptBySig(bytes32 grantId, bytes32 scopeHash, bytes32 termsHash, Auth calldata auth)
-        external
-    {
-        _accept(_verifyAct(auth, ACCEPT, _words(3)), grantId, scopeHash, termsHash);
+    function acceptBySig(bytes32 grantId, bytes32 document, Auth calldata auth) external {
+        _accept(_verifyAct(auth, ACCEPT, _words(2)), grantId, document);
     }
 
     /// @inheritdoc IAccessRegistry
@@ -171,7 +165,7 @@ contract AccessRegistry is Module, IAccessRegistry {
     function lapse(bytes32 grantId) external {
         Stored storage g = _grant(grantId);
         _requireUndecided(grantId, g);
-        if (_now() <= g.answerBy) revert TooEarly(uint64(g.answerBy) + 1);
+        _requirePast(g.answerBy);
         bool silent = g.status == Status.Requested && !_stoppedBefore(g.answerBy);
         if (silent) g.faultCode = Codes.REQUEST_LAPSED;
         _move(g, Status.Lapsed);
@@ -298,8 +292,7 @@ contract AccessRegistry is Module, IAccessRegistry {
             changedAt: g.changedAt,
             grantedAt: g.grantedAt,
             deliverWithin: g.deliverWithin,
-            scopeHash: g.scopeHash,
-            termsHash: g.termsHash,
+            document: _documentOf(grantId, g.round),
             delegations: g.delegations
         });
     }
@@ -334,9 +327,7 @@ contract AccessRegistry is Module, IAccessRegistry {
             validFrom: r.validFrom,
             validUntil: r.validUntil,
             answerBy: r.answerBy,
-            deliverWithin: r.deliverWithin,
-            scopeHash: r.scopeHash,
-            termsHash: r.termsHash
+            deliverWithin: r.deliverWithin
         });
         _requireDates(terms);
         _requireRenewable(r);
@@ -348,10 +339,10 @@ contract AccessRegistry is Module, IAccessRegistry {
         _move(g, Status.Requested);
 
         emit AccessRequested(grantId, r);
-        IIncentives(_module(Codes.INCENTIVES)).consume(r.requester);
+        _incentives().consume(r.requester);
     }
 
-    function _counter(address signer, CounterOffer calldata c) private {
+    function _counter(address signer, bytes32 document, CounterOffer calldata c) private {
         Stored storage g = _grant(c.grantId);
         _requireUndecided(c.grantId, g);
         _requireTurn(signer, g);
@@ -359,50 +350,39 @@ contract AccessRegistry is Module, IAccessRegistry {
         uint8 next = g.round + 1;
         if (next > ROUND_MAX) revert OutOfBounds(next, 1, ROUND_MAX);
         if (c.round != next) revert SeqMismatch(c.round, next);
-        _requireMode(c.mode, _catalog().dataset(g.dataset).modes);
+        _requireMode(c.mode, _catalog().conditions(g.dataset).modes);
         Terms memory terms = Terms({
             mode: c.mode,
             validFrom: c.validFrom,
             validUntil: c.validUntil,
             answerBy: c.answerBy,
-            deliverWithin: c.deliverWithin,
-            scopeHash: c.scopeHash,
-            termsHash: c.termsHash
+            deliverWithin: c.deliverWithin
         });
         _requireDates(terms);
 
         g.round = c.round;
+        _countered[c.grantId] = document;
         _setTerms(g, terms);
         _move(g, g.status == Status.Requested ? Status.Countered : Status.Requested);
 
         emit AccessCountered(c.grantId, c);
     }
 
-    function _accept(address signer, bytes32 grantId, bytes32 scopeHash, bytes32 termsHash)
-        private
-    {
+    function _accept(address signer, bytes32 grantId, bytes32 document) private {
         Stored storage g = _grant(grantId);
         _requireUndecided(grantId, g);
         _requireTurn(signer, g);
         _requireOpen(g.owner);
         _requireActive(g.requester);
         _requireInTime(g.answerBy);
-        if (scopeHash != g.scopeHash) revert HashMismatch(scopeHash, g.scopeHash);
-        if (termsHash != g.termsHash) revert HashMismatch(termsHash, g.termsHash);
-        _requireDuo(g.duo, _catalog().dataset(g.dataset).duo);
+        _requireHash(document, _documentOf(grantId, g.round));
+        _requireDuo(g.duo, _catalog().conditions(g.dataset).duo);
 
         _move(g, Status.Granted);
         g.grantedAt = g.changedAt;
 
         emit AccessGranted(
-            grantId,
-            g.requester,
-            g.owner,
-            g.dataset,
-            g.validFrom,
-            g.validUntil,
-            scopeHash,
-            termsHash
+            grantId, g.requester, g.owner, g.dataset, g.validFrom, g.validUntil, document
         );
         _credibility().record(g.owner, g.requester, Score.TIMELY, grantId);
     }
@@ -505,8 +485,6 @@ contract AccessRegistry is Module, IAccessRegistry {
         g.validUntil = _packed(terms.validUntil);
         g.answerBy = _packed(terms.answerBy);
         g.deliverWithin = _packed(terms.deliverWithin);
-        g.scopeHash = terms.scopeHash;
-        g.termsHash = terms.termsHash;
     }
 
     function _move(Stored storage g, Status status) private {
@@ -541,26 +519,9 @@ contract AccessRegistry is Module, IAccessRegistry {
         else _requireActor(signer, g.requester, Roles.RESEARCHER);
     }
 
-    function _requireInTime(uint64 deadline) private view {
-        if (_now() > deadline) revert TooLate(deadline);
-    }
-
-    function _requireReason(uint8 reasonCode) private pure {
-        if (reasonCode == 0 || reasonCode > Codes.REASON_MAX) {
-            revert OutOfBounds(reasonCode, 1, Codes.REASON_MAX);
-        }
-    }
-
-    function _requireMayRequest(bytes16 requester) private view {
-        ISanctions sanctions = ISanctions(_module(Codes.SANCTIONS));
-        if (!sanctions.mayRequest(requester)) {
-            revert Sanctioned(requester, sanctions.levelOf(requester));
-        }
-    }
-
     /// @dev The dataset is live, the owner's, and open for this mode, purpose and use.
     function _requireOffered(AccessRequest calldata r) private view {
-        IDatasetCatalog.Dataset memory d = _catalog().dataset(r.dataset);
+        IDatasetCatalog.Conditions memory d = _catalog().conditions(r.dataset);
         if (d.status == IDatasetCatalog.Status.None) revert Unknown(r.dataset);
         if (d.status != IDatasetCatalog.Status.Live) {
             revert WrongState(r.dataset, uint8(d.status), uint8(IDatasetCatalog.Status.Live));
@@ -583,15 +544,11 @@ contract AccessRegistry is Module, IAccessRegistry {
     function _requireDates(Terms memory terms) private view {
         uint64 min = _now() + _hours(Periods.ANSWER_MIN_HOURS);
         uint64 max = _now() + _days(Periods.ANSWER_MAX_DAYS);
-        if (terms.answerBy < min || terms.answerBy > max) {
-            revert OutOfBounds(terms.answerBy, min, max);
-        }
+        _requireBetween(terms.answerBy, min, max);
         // 256 bits, because the dates are not known to be small yet.
         uint256 from = terms.validFrom;
         uint256 end = from + _days(Periods.GRANT_DAYS);
-        if (terms.validUntil <= from || terms.validUntil > end) {
-            revert OutOfBounds(terms.validUntil, from + 1, end);
-        }
+        _requireBetween(terms.validUntil, from + 1, end);
     }
 
     function _requireRenewable(AccessRequest calldata r) private view {
@@ -615,21 +572,24 @@ contract AccessRegistry is Module, IAccessRegistry {
         return until + stop > answerBy && until < answerBy + stop;
     }
 
+    // ── documents ──
+
     function _requestDigest(AccessRequest calldata r) private view returns (bytes32) {
         return _hashTypedDataV4(keccak256(abi.encode(ACCESS_REQUEST, r)));
     }
 
-    // ── other modules ──
-
-    function _catalog() private view returns (IDatasetCatalog) {
-        return IDatasetCatalog(_module(Codes.DATASET_CATALOG));
+    function _counterDigest(CounterOffer calldata c) private view returns (bytes32) {
+        return _hashTypedDataV4(keccak256(abi.encode(COUNTER_OFFER, c)));
     }
+
+    /// @dev What the other side said last: the request itself, or the last counter-offer.
+    function _documentOf(bytes32 grantId, uint8 round) private view returns (bytes32) {
+        return round == 0 ? grantId : _countered[grantId];
+    }
+
+    // ── other modules ──
 
     function _care() private view returns (ICareRegistry) {
         return ICareRegistry(_module(Codes.CARE_REGISTRY));
-    }
-
-    function _credibility() private view returns (ICredibility) {
-        return ICredibility(_module(Codes.CREDIBILITY));
     }
 }

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {ICareRegistry} from "../interfaces/ICareRegistry.sol";
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
 import {Codes} from "../libraries/Codes.sol";
@@ -476,7 +475,7 @@ contract CareRegistry is Module, ICareRegistry {
     function _requireForm(bytes32 id, BreakGlass calldata b) private view {
         if (_cases[id].status != CaseStatus.None) revert Exists(id);
         if (b.owner == b.requester) revert SameParty(b.owner);
-        if (_institutions().institution(b.owner).kind == 0) revert Unknown(b.owner);
+        if (_institutions().standing(b.owner).kind == 0) revert Unknown(b.owner);
         _packed(b.openedAt);
         uint64 hourSecs = _hours(1);
         if (b.openedAt % hourSecs != 0) revert NotFullHour(b.openedAt, hourSecs);
@@ -510,15 +509,6 @@ contract CareRegistry is Module, ICareRegistry {
         return c.reportedAt + _hours(Periods.VERDICT_HOURS);
     }
 
-    function _requireInTime(uint64 deadline) private view {
-        if (_now() > deadline) revert TooLate(deadline);
-    }
-
-    /// @dev Checks that the last second for an act is over.
-    function _requirePast(uint64 deadline) private view {
-        if (_now() <= deadline) revert TooEarly(deadline + 1);
-    }
-
     // ── internal: documents, other modules ──
 
     function _agreementDigest(Agreement calldata p) private view returns (bytes32) {
@@ -527,9 +517,5 @@ contract CareRegistry is Module, ICareRegistry {
 
     function _breakGlassDigest(BreakGlass calldata b) private view returns (bytes32) {
         return _hashTypedDataV4(keccak256(abi.encode(BREAK_GLASS, b)));
-    }
-
-    function _credibility() private view returns (ICredibility) {
-        return ICredibility(_module(Codes.CREDIBILITY));
     }
 }

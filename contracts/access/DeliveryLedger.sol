@@ -6,7 +6,6 @@ import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 import {IAccessRegistry} from "../interfaces/IAccessRegistry.sol";
 import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IDeliveryLedger} from "../interfaces/IDeliveryLedger.sol";
-import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
 import {IRecordRegistry} from "../interfaces/IRecordRegistry.sol";
@@ -23,9 +22,8 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
     // ── types ──
 
-    /// @dev `IDeliveryLedger.Delivery`, packed into four slots.
+    /// @dev `IDeliveryLedger.Delivery`, packed into three slots. Grant and number are in its id.
     struct Stored {
-        bytes32 grantId;
         bytes32 offerHash;
         bytes16 sender;
         bytes16 recipient;
@@ -35,10 +33,16 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         uint8 verdict;
         uint8 quality;
         uint8 novelty;
-        uint32 seq;
         uint40 receiptBy;
         uint40 keyBy;
         uint40 ackBy;
+        uint24 keyWithin;
+        uint24 ackWithin;
+    }
+
+    /// @dev The deadlines that an offer sets.
+    struct Windows {
+        uint64 receiptBy;
         uint24 keyWithin;
         uint24 ackWithin;
     }
@@ -87,9 +91,9 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
     // ── storage ──
 
+    /// @dev Those offered under a grant are numbered from 1 on without a gap; so the last one is
+    /// found, not noted.
     mapping(bytes32 deliveryId => Stored) private _deliveries;
-    /// @inheritdoc IDeliveryLedger
-    mapping(bytes32 grantId => uint32) public lastSeq;
     mapping(bytes32 grantId => bool) private _dutyMissed;
     mapping(bytes16 inst => mapping(uint32 hour => PackedLog)) private _logs;
     mapping(bytes16 inst => LogSpan) private _logSpans;
@@ -110,10 +114,8 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         uint24 keyWithin,
         uint24 ackWithin
     ) external {
-        _requireWindows(receiptBy, keyWithin, ackWithin);
-        Stored storage d = _offer(msg.sender, grantId, seq, offerHash);
-        (d.receiptBy, d.keyWithin, d.ackWithin) = (_packed(receiptBy), keyWithin, ackWithin);
-        _emitOffered(d);
+        Windows memory w = Windows(receiptBy, keyWithin, ackWithin);
+        _offer(msg.sender, grantId, seq, offerHash, w);
     }
 
     /// @inheritdoc IDeliveryLedger
@@ -126,11 +128,8 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         uint24 ackWithin,
         Auth calldata auth
     ) external {
-        _requireWindows(receiptBy, keyWithin, ackWithin);
-        address signer = _verifyAct(auth, OFFER, _words(6));
-        Stored storage d = _offer(signer, grantId, seq, offerHash);
-        (d.receiptBy, d.keyWithin, d.ackWithin) = (_packed(receiptBy), keyWithin, ackWithin);
-        _emitOffered(d);
+        Windows memory w = Windows(receiptBy, keyWithin, ackWithin);
+        _offer(_verifyAct(auth, OFFER, _words(6)), grantId, seq, offerHash, w);
     }
 
     /// @inheritdoc IDeliveryLedger
@@ -181,7 +180,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         Stored storage d = _delivery(deliveryId);
         State state = d.state;
         uint64 deadline = _deadlineOf(deliveryId, d);
-        if (_now() <= deadline) revert TooEarly(deadline + 1);
+        _requirePast(deadline);
 
         if (state == State.Offered) {
             _fault(d, Codes.RECEIPT_LAPSED, Codes.SIDE_REQUESTER, State.Lapsed);
@@ -207,8 +206,8 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         if (g.status == IAccessRegistry.Status.None) revert Unknown(grantId);
         if (_dutyMissed[grantId]) revert Exists(grantId);
         uint64 dutyBy = _dutyOf(grantId, g);
-        if (_now() <= dutyBy) revert TooEarly(dutyBy + 1);
-        if (lastSeq[grantId] != 0) revert SeqMismatch(lastSeq[grantId], 0);
+        _requirePast(dutyBy);
+        if (_isOffered(grantId, 1)) revert SeqMismatch(lastSeq(grantId), 0);
         _dutyMissed[grantId] = true;
 
         emit DutyMissed(grantId);
@@ -224,9 +223,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         address signer2,
         bytes calldata sig2
     ) external {
-        if (first.grantId != second.grantId) {
-            revert HashMismatch(second.grantId, first.grantId);
-        }
+        _requireHash(second.grantId, first.grantId);
         if (first.seq != second.seq) revert SeqMismatch(second.seq, first.seq);
         if (_offerDigest(first) == _offerDigest(second)) revert SameOffer(_offerDigest(first));
         IAccessRegistry.Grant memory g = _access().grant(first.grantId);
@@ -236,10 +233,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
         bytes32 deliveryId = _idOf(first.grantId, first.seq);
         Stored storage d = _deliveries[deliveryId];
-        if (d.state == State.None) {
-            (d.grantId, d.seq) = (first.grantId, first.seq);
-            (d.sender, d.recipient) = (g.owner, g.requester);
-        }
+        if (d.state == State.None) (d.sender, d.recipient) = (g.owner, g.requester);
         _prove(deliveryId, d, Codes.DOUBLE_OFFER);
     }
 
@@ -303,7 +297,6 @@ contract DeliveryLedger is Module, IDeliveryLedger {
     function delivery(bytes32 deliveryId) external view returns (Delivery memory) {
         Stored memory d = _deliveries[deliveryId];
         return Delivery({
-            grantId: d.grantId,
             offerHash: d.offerHash,
             sender: d.sender,
             recipient: d.recipient,
@@ -313,13 +306,20 @@ contract DeliveryLedger is Module, IDeliveryLedger {
             verdict: d.verdict,
             quality: d.quality,
             novelty: d.novelty,
-            seq: d.seq,
             receiptBy: d.receiptBy,
             keyBy: d.keyBy,
             ackBy: d.ackBy,
             keyWithin: d.keyWithin,
             ackWithin: d.ackWithin
         });
+    }
+
+    /// @inheritdoc IDeliveryLedger
+    function lastSeq(bytes32 grantId) public view returns (uint32 seq) {
+        // Bit by bit from the highest: 32 looks, for readers.
+        for (uint32 bit = 1 << 31; bit != 0; bit >>= 1) {
+            if (_isOffered(grantId, seq | bit)) seq |= bit;
+        }
     }
 
     /// @inheritdoc IDeliveryLedger
@@ -359,22 +359,30 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
     // ── acts ──
 
-    function _offer(address signer, bytes32 grantId, uint32 seq, bytes32 offerHash)
-        private
-        returns (Stored storage d)
-    {
+    function _offer(
+        address signer,
+        bytes32 grantId,
+        uint32 seq,
+        bytes32 offerHash,
+        Windows memory w
+    ) private {
+        _requireWindows(w);
         IAccessRegistry access = _access();
         (bytes16 sender, bytes16 recipient) = access.partiesOf(grantId);
         if (sender == 0) revert Unknown(grantId);
         _requireActor(signer, sender, Roles.RELAYER);
         if (!access.liveGrant(grantId, _now())) revert GrantNotLive(grantId);
-        uint32 next = lastSeq[grantId] + 1;
-        if (seq != next) revert SeqMismatch(seq, next);
+        _requireNext(grantId, seq);
 
-        lastSeq[grantId] = seq;
-        d = _deliveries[_idOf(grantId, seq)];
-        (d.grantId, d.seq, d.offerHash) = (grantId, seq, offerHash);
-        (d.sender, d.recipient, d.state) = (sender, recipient, State.Offered);
+        bytes32 deliveryId = _idOf(grantId, seq);
+        Stored storage d = _deliveries[deliveryId];
+        (d.offerHash, d.sender, d.recipient) = (offerHash, sender, recipient);
+        (d.state, d.receiptBy) = (State.Offered, _packed(w.receiptBy));
+        (d.keyWithin, d.ackWithin) = (w.keyWithin, w.ackWithin);
+
+        emit DeliveryOffered(
+            deliveryId, grantId, seq, offerHash, w.receiptBy, w.keyWithin, w.ackWithin
+        );
     }
 
     function _receive(address signer, Receipt calldata r) private {
@@ -390,10 +398,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         Stored storage d = _delivery(deliveryId);
         _requireActor(signer, d.sender, Roles.RELAYER);
         _requireState(deliveryId, d, State.Received);
-        uint256 length = sealedKey.length;
-        if (length < SEALED_KEY_MIN || length > SEALED_KEY_MAX) {
-            revert OutOfBounds(length, SEALED_KEY_MIN, SEALED_KEY_MAX);
-        }
+        _requireBetween(sealedKey.length, SEALED_KEY_MIN, SEALED_KEY_MAX);
         _requireInTime(d.keyBy);
         _enterKeyReleased(deliveryId, d, sealedKey);
     }
@@ -403,9 +408,9 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         _requireActor(signer, d.recipient, Roles.RELAYER | Roles.RESEARCHER);
         _requireInTime(_deadlineOf(a.deliveryId, d));
         _requireHash(a.offerHash, d.offerHash);
-        _requireAtMost(a.verdict, Codes.VERDICT_MAX);
-        _requireAtMost(a.quality, QUALITY_MAX);
-        _requireAtMost(a.novelty, NOVELTY_MAX);
+        _requireBetween(a.verdict, 0, Codes.VERDICT_MAX);
+        _requireBetween(a.quality, 0, QUALITY_MAX);
+        _requireBetween(a.novelty, 0, NOVELTY_MAX);
 
         if (d.state == State.Offered) _enterReceived(a.deliveryId, d, 0);
         if (d.state == State.Received) _enterKeyReleased(a.deliveryId, d, "");
@@ -415,8 +420,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
         if (a.verdict != Codes.VERDICT_OK) return;
         _credibility().record(d.sender, d.recipient, Score.ACCEPTED, a.deliveryId);
-        IIncentives(_module(Codes.INCENTIVES))
-            .accrue(d.sender, d.recipient, ACCRUE_DELIVERY, a.quality, a.novelty);
+        _incentives().accrue(d.sender, d.recipient, ACCRUE_DELIVERY, a.quality, a.novelty);
     }
 
     function _commitLog(address signer, bytes16 inst, uint32 hour, bytes32 root, uint8 countLog2)
@@ -437,18 +441,6 @@ contract DeliveryLedger is Module, IDeliveryLedger {
     }
 
     // ── state ──
-
-    function _emitOffered(Stored storage d) private {
-        emit DeliveryOffered(
-            _idOf(d.grantId, d.seq),
-            d.grantId,
-            d.seq,
-            d.offerHash,
-            d.receiptBy,
-            d.keyWithin,
-            d.ackWithin
-        );
-    }
 
     function _enterReceived(bytes32 deliveryId, Stored storage d, bytes32 ctRoot) private {
         d.state = State.Received;
@@ -494,34 +486,28 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         if (d.state != want) revert WrongState(deliveryId, uint8(d.state), uint8(want));
     }
 
-    function _requireHash(bytes32 have, bytes32 want) private pure {
-        if (have != want) revert HashMismatch(have, want);
+    /// @dev Checks that `seq` is the first free number of a grant.
+    function _requireNext(bytes32 grantId, uint32 seq) private view {
+        bool follows = seq == 1 || (seq > 1 && _isOffered(grantId, seq - 1));
+        if (!follows || _isOffered(grantId, seq)) revert SeqMismatch(seq, lastSeq(grantId) + 1);
     }
 
-    function _requireInTime(uint64 deadline) private view {
-        if (_now() > deadline) revert TooLate(deadline);
+    function _isOffered(bytes32 grantId, uint32 seq) private view returns (bool) {
+        return _deliveries[_idOf(grantId, seq)].state != State.None;
     }
 
-    function _requireAtMost(uint8 value, uint8 max) private pure {
-        if (value > max) revert OutOfBounds(value, 0, max);
-    }
-
-    function _requireWindows(uint64 receiptBy, uint24 keyWithin, uint24 ackWithin) private view {
-        _requireWithin(
-            receiptBy,
+    function _requireWindows(Windows memory w) private view {
+        _requireBetween(
+            w.receiptBy,
             _now() + _hours(Periods.RECEIPT_MIN_HOURS),
             _now() + _days(Periods.RECEIPT_MAX_DAYS)
         );
-        _requireWithin(
-            keyWithin, _hours(Periods.KEY_RELEASE_MIN_HOURS), _days(Periods.KEY_RELEASE_MAX_DAYS)
+        _requireBetween(
+            w.keyWithin, _hours(Periods.KEY_RELEASE_MIN_HOURS), _days(Periods.KEY_RELEASE_MAX_DAYS)
         );
-        _requireWithin(
-            ackWithin, _hours(Periods.ACKNOWLEDGE_MIN_HOURS), _days(Periods.ACKNOWLEDGE_MAX_DAYS)
+        _requireBetween(
+            w.ackWithin, _hours(Periods.ACKNOWLEDGE_MIN_HOURS), _days(Periods.ACKNOWLEDGE_MAX_DAYS)
         );
-    }
-
-    function _requireWithin(uint64 value, uint64 min, uint64 max) private pure {
-        if (value < min || value > max) revert OutOfBounds(value, min, max);
     }
 
     /// @dev The entry stands at `index` under the offer's root. The depth is not on chain: leaves
@@ -532,9 +518,7 @@ contract DeliveryLedger is Module, IDeliveryLedger {
         uint32 index,
         bytes32[] calldata proof
     ) private pure {
-        if (proof.length > ENTRY_DEPTH_MAX) {
-            revert OutOfBounds(proof.length, 0, ENTRY_DEPTH_MAX);
-        }
+        _requireBetween(proof.length, 0, ENTRY_DEPTH_MAX);
         bytes32 leaf = MerkleBatch.leafOf(abi.encode(DELIVERY_ENTRY, e));
         // At most 24, by the check above.
         if (!MerkleBatch.verify(ptRoot, uint8(proof.length), leaf, index, proof)) {
@@ -599,9 +583,5 @@ contract DeliveryLedger is Module, IDeliveryLedger {
 
     function _access() private view returns (IAccessRegistry) {
         return IAccessRegistry(_module(Codes.ACCESS_REGISTRY));
-    }
-
-    function _credibility() private view returns (ICredibility) {
-        return ICredibility(_module(Codes.CREDIBILITY));
     }
 }

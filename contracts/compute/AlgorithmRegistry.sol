@@ -2,10 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IAlgorithmRegistry} from "../interfaces/IAlgorithmRegistry.sol";
-import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
-import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
@@ -134,6 +132,11 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
     }
 
     /// @inheritdoc IAlgorithmRegistry
+    function isReviewed(bytes32 algId) external view returns (bool) {
+        return _statusOf(algId) == Status.Reviewed;
+    }
+
+    /// @inheritdoc IAlgorithmRegistry
     function algorithm(bytes32 algId) external view returns (Algorithm memory) {
         Stored memory a = _algorithms[algId];
         return Algorithm({
@@ -196,7 +199,7 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
         }
 
         emit AlgorithmReviewed(algId, inst, approved, reportHash, a.status);
-        IIncentives(_module(Codes.INCENTIVES)).accrue(inst, a.author, ACCRUE_REVIEW, 0, 0);
+        _incentives().accrue(inst, a.author, ACCRUE_REVIEW, 0, 0);
     }
 
     function _withdraw(address signer, bytes32 algId) private {
@@ -248,19 +251,19 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
 
     /// @dev Reviewers are full members: an institution on probation does not judge others.
     function _requireMember(bytes16 inst) private view {
-        IInstitutionRegistry.Status status = _institutions().statusAt(inst, _now());
+        IInstitutionRegistry.Status status = _institutions().standing(inst).status;
         if (status != IInstitutionRegistry.Status.Active) revert NotActive(inst, uint8(status));
     }
 
     function _requireUnrelated(bytes16 inst, bytes16 author) private view {
         IInstitutionRegistry institutions = _institutions();
-        uint32 group = institutions.institution(author).group;
-        bool related = group != 0 && institutions.institution(inst).group == group;
+        uint32 group = institutions.standing(author).group;
+        bool related = group != 0 && institutions.standing(inst).group == group;
         if (inst == author || related) revert SameGroup(group);
     }
 
     function _ownerOf(bytes16 dataset) private view returns (bytes16 owner) {
-        owner = IDatasetCatalog(_module(Codes.DATASET_CATALOG)).dataset(dataset).owner;
+        owner = _catalog().conditions(dataset).owner;
         if (owner == 0) revert Unknown(dataset);
     }
 

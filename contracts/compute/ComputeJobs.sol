@@ -3,11 +3,8 @@ pragma solidity 0.8.37;
 
 import {IAlgorithmRegistry} from "../interfaces/IAlgorithmRegistry.sol";
 import {IComputeJobs} from "../interfaces/IComputeJobs.sol";
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
-import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IPrivacyLedger} from "../interfaces/IPrivacyLedger.sol";
-import {ISanctions} from "../interfaces/ISanctions.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {GrantRules} from "../libraries/GrantRules.sol";
 import {Module} from "../libraries/Module.sol";
@@ -246,8 +243,7 @@ contract ComputeJobs is Module, IComputeJobs {
         Stored storage j = _job(jobId);
         State state = j.state;
         if (state > State.Running) revert WrongState(jobId, uint8(state), uint8(State.Running));
-        uint64 deadline = state < State.Permitted ? j.permitBy : j.runBy;
-        if (_now() <= deadline) revert TooEarly(deadline + 1);
+        _requirePast(state < State.Permitted ? j.permitBy : j.runBy);
         bool ran = state == State.Running;
         j.state = ran ? State.TimedOut : State.Cancelled;
 
@@ -288,7 +284,7 @@ contract ComputeJobs is Module, IComputeJobs {
     /// @inheritdoc IComputeJobs
     function settle(bytes32 jobId) external {
         Stored storage j = _unsettled(jobId);
-        if (_now() <= j.settleBy) revert TooEarly(uint64(j.settleBy) + 1);
+        _requirePast(j.settleBy);
         _settle(jobId, j, 0, false);
     }
 
@@ -451,7 +447,7 @@ contract ComputeJobs is Module, IComputeJobs {
         Site storage s = _siteAt(jobId, j, site);
         _requireOwner(signer, s, Roles.STEWARD);
         _requireState(jobId, j, State.Funded);
-        _requireBetween(reasonCode, 1, Codes.REASON_MAX);
+        _requireReason(reasonCode);
         bool permitted = s.state == SiteState.Permitted;
         if (!permitted) _requireSite(s, SiteState.Awaited);
 
@@ -639,10 +635,6 @@ contract ComputeJobs is Module, IComputeJobs {
         if (s.state != want) revert WrongState(s.dataset, uint8(s.state), uint8(want));
     }
 
-    function _requireInTime(uint64 deadline) private view {
-        if (_now() > deadline) revert TooLate(deadline);
-    }
-
     /// @dev Released and neither confirmed nor settled.
     function _unsettled(bytes32 jobId) private view returns (Stored storage j) {
         j = _job(jobId);
@@ -659,19 +651,11 @@ contract ComputeJobs is Module, IComputeJobs {
         _requireActor(signer, owner, role);
     }
 
-    function _requireMayRequest(bytes16 customer) private view {
-        ISanctions sanctions = ISanctions(_module(Codes.SANCTIONS));
-        if (!sanctions.mayRequest(customer)) {
-            revert Sanctioned(customer, sanctions.levelOf(customer));
-        }
-    }
-
     /// @dev What an order says of service, algorithm, purpose, budget and time.
     function _requireTerms(JobOrder calldata o) private view {
         if (o.service == o.customer) _requireBetween(o.maxPrice, 0, 0);
         else _requireActive(o.service);
-        IAlgorithmRegistry.Algorithm memory a = _algorithms().algorithm(o.algId);
-        if (a.status != IAlgorithmRegistry.Status.Reviewed) revert AlgorithmNotAllowed(o.algId);
+        if (!_algorithms().isReviewed(o.algId)) revert AlgorithmNotAllowed(o.algId);
         if (!GrantRules.isPurpose(o.purpose)) revert ForbiddenPurpose(o.purpose);
         _requireBetween(o.epsMilli, 1, EPS_MAX);
         _requireBetween(
@@ -690,8 +674,7 @@ contract ComputeJobs is Module, IComputeJobs {
     function _requireSites(JobOrder calldata o, bytes16[] calldata datasets) private view {
         uint256 count = datasets.length;
         if (count != 1) _requireBetween(count, SITES_MIN, SITES_MAX);
-        bytes32 sitesHash = keccak256(abi.encode(datasets));
-        if (sitesHash != o.sitesHash) revert HashMismatch(sitesHash, o.sitesHash);
+        _requireHash(keccak256(abi.encode(datasets)), o.sitesHash);
         IDatasetCatalog catalog = _catalog();
         for (uint256 i = 0; i < count; ++i) {
             if (i != 0 && datasets[i] <= datasets[i - 1]) revert NotAscending(datasets[i]);
@@ -712,7 +695,7 @@ contract ComputeJobs is Module, IComputeJobs {
     }
 
     function _ownerOf(bytes16 dataset) private view returns (bytes16) {
-        return _catalog().dataset(dataset).owner;
+        return _catalog().conditions(dataset).owner;
     }
 
     /// @dev Id of a job: the EIP-712 digest of its order.
@@ -722,23 +705,11 @@ contract ComputeJobs is Module, IComputeJobs {
 
     // ── other modules ──
 
-    function _catalog() private view returns (IDatasetCatalog) {
-        return IDatasetCatalog(_module(Codes.DATASET_CATALOG));
-    }
-
     function _algorithms() private view returns (IAlgorithmRegistry) {
         return IAlgorithmRegistry(_module(Codes.ALGORITHM_REGISTRY));
     }
 
     function _budgets() private view returns (IPrivacyLedger) {
         return IPrivacyLedger(_module(Codes.PRIVACY_LEDGER));
-    }
-
-    function _incentives() private view returns (IIncentives) {
-        return IIncentives(_module(Codes.INCENTIVES));
-    }
-
-    function _credibility() private view returns (ICredibility) {
-        return ICredibility(_module(Codes.CREDIBILITY));
     }
 }

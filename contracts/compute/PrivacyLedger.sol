@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
 import {IPrivacyLedger} from "../interfaces/IPrivacyLedger.sol";
 import {Budget} from "../libraries/Budget.sol";
-import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
@@ -151,7 +149,7 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     function _setCap(address signer, bytes16 dataset, uint64 requesterCap, uint64 totalCap)
         private
     {
-        bytes16 owner = IDatasetCatalog(_module(Codes.DATASET_CATALOG)).dataset(dataset).owner;
+        bytes16 owner = _catalog().conditions(dataset).owner;
         if (owner == 0) revert Unknown(dataset);
         _requireActor(signer, owner, Roles.STEWARD);
         _requireBetween(requesterCap, 0, Budget.REQUESTER_CAP_MAX);
@@ -216,7 +214,7 @@ contract PrivacyLedger is Module, IPrivacyLedger {
     /// @dev A group shares one budget, or its members could ask in turns. A group stands at the
     /// right of the word and an institution at its left, so that no key is both.
     function _keyOf(bytes16 requester) private view returns (bytes32) {
-        uint32 group = _institutions().institution(requester).group;
+        uint32 group = _institutions().standing(requester).group;
         return group == 0 ? bytes32(requester) : bytes32(uint256(group));
     }
 

@@ -105,7 +105,7 @@ contract Council is Module, ICouncil {
     function queue(bytes32 proposalId, Call[] calldata calls) external {
         Stored storage p = _proposal(proposalId, State.Open);
         if (_now() <= p.voteEnd) revert TooEarly(uint64(p.voteEnd) + 1);
-        _requireInTime(p.voteEnd);
+        _requireFresh(p.voteEnd);
         if (!_passes(p)) revert NotPassed(p.yes, p.no, p.electorate);
         _requireCalls(calls, p.callsHash, p.category);
         TimelockController timelock = _timelock();
@@ -122,7 +122,7 @@ contract Council is Module, ICouncil {
     function execute(bytes32 proposalId, Call[] calldata calls) external {
         Stored storage p = _proposal(proposalId, State.Queued);
         if (_now() < p.readyAt) revert TooEarly(p.readyAt);
-        _requireInTime(p.readyAt);
+        _requireFresh(p.readyAt);
         _requireCalls(calls, p.callsHash, p.category);
         p.state = State.Executed;
 
@@ -194,7 +194,7 @@ contract Council is Module, ICouncil {
         Stored storage p = _proposal(proposalId, State.Open);
         _requireActor(signer, inst, Roles.ADMIN);
         _requireFullMember(inst, p.snapshot);
-        if (_now() > p.voteEnd) revert TooLate(p.voteEnd);
+        _requireInTime(p.voteEnd);
         if (hasVoted[proposalId][inst]) revert Exists(inst);
 
         hasVoted[proposalId][inst] = true;
@@ -207,7 +207,7 @@ contract Council is Module, ICouncil {
     function _withdraw(address signer, bytes32 proposalId) private {
         Stored storage p = _proposal(proposalId, State.Open);
         _requireActor(signer, p.proposer, Roles.ADMIN);
-        if (_now() > p.voteEnd) revert TooLate(p.voteEnd);
+        _requireInTime(p.voteEnd);
         p.state = State.Withdrawn;
 
         emit ProposalWithdrawn(proposalId);
@@ -250,9 +250,8 @@ contract Council is Module, ICouncil {
     }
 
     /// @dev Checks that no more than 14 d went by since `t`.
-    function _requireInTime(uint64 t) private view {
-        uint64 deadline = t + _days(Periods.EXECUTION_DAYS);
-        if (_now() > deadline) revert TooLate(deadline);
+    function _requireFresh(uint64 t) private view {
+        _requireInTime(t + _days(Periods.EXECUTION_DAYS));
     }
 
     // ── the timelock ──

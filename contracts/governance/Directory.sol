@@ -15,8 +15,11 @@ contract Directory is AccessManaged, IDirectory {
 
     // ── storage ──
 
-    /// @dev Holders of a name, oldest first; grows by a vote only.
-    mapping(bytes32 name => Entry[]) private _entries;
+    /// @dev The present holder of a name, in one slot: every call of a module asks for some.
+    mapping(bytes32 name => Entry) private _entry;
+
+    /// @dev Holders before that one, oldest first; grows by a vote only.
+    mapping(bytes32 name => Entry[]) private _former;
 
     /// @inheritdoc IDirectory
     mapping(bytes32 name => uint64) public stoppedUntil;
@@ -38,16 +41,17 @@ contract Directory is AccessManaged, IDirectory {
     function set(bytes32 name, address target) external restricted {
         if (name == 0) revert Unknown(name);
         if (target.code.length == 0) revert NoCode(target);
-        Entry[] storage entries = _entries[name];
-        // Casts: neither block numbers nor versions come near their width.
-        uint32 version = uint32(entries.length + 1);
-        entries.push(Entry(target, uint64(block.number), version));
+        Entry memory before = _entry[name];
+        if (before.version != 0) _former[name].push(before);
+        uint32 version = before.version + 1;
+        // Cast: block numbers do not come near their width.
+        _entry[name] = Entry(target, uint64(block.number), version);
         emit DirectorySet(name, target, version);
     }
 
     /// @inheritdoc IDirectory
     function stop(bytes32 name) external restricted {
-        if (_entries[name].length == 0) revert Unknown(name);
+        if (_entry[name].version == 0) revert Unknown(name);
         uint64 ended = stoppedUntil[name];
         uint64 notBefore = ended == 0 ? 0 : ended + Periods.STOP_PAUSE_DAYS * DAY;
         if (block.timestamp < notBefore) revert TooEarly(notBefore);
@@ -69,21 +73,28 @@ contract Directory is AccessManaged, IDirectory {
 
     /// @inheritdoc IDirectory
     function addressOf(bytes32 name) external view returns (address) {
-        Entry[] storage entries = _entries[name];
-        return entries.length == 0 ? address(0) : entries[entries.length - 1].target;
+        return _entry[name].target;
     }
 
     /// @inheritdoc IDirectory
     function addressAt(bytes32 name, uint64 blockNumber) external view returns (address) {
-        Entry[] storage entries = _entries[name];
-        for (uint256 i = entries.length; i > 0; --i) {
-            if (entries[i - 1].sinceBlock <= blockNumber) return entries[i - 1].target;
+        Entry memory present = _entry[name];
+        if (present.sinceBlock <= blockNumber) return present.target;
+        Entry[] storage former = _former[name];
+        for (uint256 i = former.length; i > 0; --i) {
+            if (former[i - 1].sinceBlock <= blockNumber) return former[i - 1].target;
         }
         return address(0);
     }
 
     /// @inheritdoc IDirectory
-    function history(bytes32 name) external view returns (Entry[] memory) {
-        return _entries[name];
+    function history(bytes32 name) external view returns (Entry[] memory entries) {
+        Entry memory present = _entry[name];
+        Entry[] storage former = _former[name];
+        entries = new Entry[](present.version);
+        for (uint256 i = 0; i < former.length; ++i) {
+            entries[i] = former[i];
+        }
+        if (present.version != 0) entries[former.length] = present;
     }
 }

@@ -13,6 +13,25 @@ import {Roles} from "../libraries/Roles.sol";
 contract InstitutionRegistry is Module, IInstitutionRegistry {
     using Checkpoints for Checkpoints.Trace208;
 
+    // ── types ──
+
+    /// @dev `IInstitutionRegistry.Institution`, packed into three slots. The first one also has the
+    /// present status, so that those who ask about now read no more than it.
+    struct Stored {
+        uint8 kind;
+        uint8 tier;
+        uint8 sponsors;
+        uint32 group;
+        uint40 appliedAt;
+        uint40 probationEnds;
+        uint40 barUntil;
+        /// @dev `status (8 bits) ‖ resumeTo (8) ‖ until (40)`; the last two are set while
+        /// suspended.
+        uint56 status;
+        bytes32 legalHash;
+        bytes32 endpointHash;
+    }
+
     // ── constants ──
 
     bytes32 private constant APPLICATION = keccak256(
@@ -41,11 +60,9 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     // ── storage ──
 
-    mapping(bytes16 id => Institution) private _institution;
+    mapping(bytes16 id => Stored) private _institution;
 
-    /// @dev Over time: `status (8 bits) ‖ resumeTo (8) ‖ until (40)`; the last two are set
-    /// while
-    /// suspended.
+    /// @dev `Stored.status` over time, for those who ask about the past.
     mapping(bytes16 id => Checkpoints.Trace208) private _status;
 
     /// @dev Over time: how many were activated and had not left.
@@ -112,7 +129,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     /// @inheritdoc IInstitutionRegistry
     function lapseApplication(bytes16 id) external {
         if (_statusNow(id) != Status.Sponsored) _requireStatus(id, Status.Applied);
-        uint64 ends = _institution[id].appliedAt + _days(Periods.APPLICATION_DAYS);
+        uint64 ends = uint64(_institution[id].appliedAt) + _days(Periods.APPLICATION_DAYS);
         if (_now() < ends) revert TooEarly(ends);
         _setStatus(id, Status.Lapsed);
         emit ApplicationLapsed(id);
@@ -166,7 +183,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         uint64 max = _now() + _days(Periods.BAR_MAX_DAYS);
         _requireBetween(barUntil, min, max);
         if (_resumeTo(id) == Status.Active) _setElectorate(_electorate.latest() - 1);
-        _institution[id].barUntil = barUntil;
+        _institution[id].barUntil = _packed(barUntil);
         _setStatus(id, Status.Expelled);
         emit InstitutionExpelled(id, barUntil);
     }
@@ -240,7 +257,18 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     /// @inheritdoc IInstitutionRegistry
     function institution(bytes16 id) external view returns (Institution memory) {
-        return _institution[id];
+        Stored storage inst = _institution[id];
+        return Institution({
+            kind: inst.kind,
+            tier: inst.tier,
+            sponsors: inst.sponsors,
+            group: inst.group,
+            appliedAt: inst.appliedAt,
+            probationEnds: inst.probationEnds,
+            barUntil: inst.barUntil,
+            legalHash: inst.legalHash,
+            endpointHash: inst.endpointHash
+        });
     }
 
     /// @inheritdoc IInstitutionRegistry
@@ -255,9 +283,9 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
 
     /// @inheritdoc IInstitutionRegistry
     function statusAt(bytes16 id, uint64 t) public view returns (Status) {
-        // Cast: the smaller of the two fits.
-        uint48 moment = t > type(uint48).max ? type(uint48).max : uint48(t);
-        return _effective(_status[id].upperLookupRecent(moment), t);
+        if (t >= _now()) return _effective(_institution[id].status, t);
+        // Cast: a time gone by fits.
+        return _effective(_status[id].upperLookupRecent(uint48(t)), t);
     }
 
     /// @inheritdoc IInstitutionRegistry
@@ -287,8 +315,9 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     }
 
     /// @inheritdoc IInstitutionRegistry
-    function standing(bytes16 id) external view returns (Status status, uint32 group) {
-        return (_effective(_status[id].latest(), _now()), _institution[id].group);
+    function standing(bytes16 id) external view returns (Standing memory) {
+        Stored storage inst = _institution[id];
+        return Standing(inst.kind, inst.tier, inst.group, _effective(inst.status, _now()));
     }
 
     /// @inheritdoc IInstitutionRegistry
@@ -307,12 +336,12 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         bool returning = _requireMayApply(application);
 
         _used[digest] = true;
-        Institution storage inst = _institution[id];
+        Stored storage inst = _institution[id];
         inst.kind = application.kind;
         inst.tier = 0;
         inst.sponsors = 0;
         inst.group = application.group;
-        inst.appliedAt = _now();
+        inst.appliedAt = _packed(_now());
         inst.legalHash = application.legalHash;
         inst.endpointHash = keccak256(bytes(application.endpoint));
         _setStatus(id, Status.Applied);
@@ -344,7 +373,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     {
         bytes16 id = application.id;
         _requireLegalId(application.legalHash, id);
-        Institution storage inst = _institution[id];
+        Stored storage inst = _institution[id];
         if (inst.kind == 0) {
             if (_practitioner[id].status != CredentialStatus.None) revert Exists(id);
             return false;
@@ -366,7 +395,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         _requireOpen(by);
         _requireStatus(by, Status.Active);
         _requireStatus(id, Status.Applied);
-        Institution storage inst = _institution[id];
+        Stored storage inst = _institution[id];
         if (_sameGroup(inst.group, _institution[by].group)) revert SameGroup(inst.group);
         (bytes16 first,) = sponsorsOf(id);
         if (first == by) revert Exists(by);
@@ -383,7 +412,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         _requireLegalId(legalHash, id);
         holderOf[legalHash] = id;
         _institution[id].tier = tier;
-        _institution[id].probationEnds = probationEnds;
+        _institution[id].probationEnds = _packed(probationEnds);
         _setStatus(id, Status.Probation);
         emit InstitutionAdmitted(id, tier, probationEnds);
     }
@@ -469,8 +498,8 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     }
 
     function _pushStatus(bytes16 id, Status status, Status resumeTo, uint64 until) private {
-        uint208 packed =
-            uint208(uint8(status)) << 48 | uint208(uint8(resumeTo)) << 40 | _packed(until);
+        uint56 packed = uint56(uint8(status)) << 48 | uint56(uint8(resumeTo)) << 40 | _packed(until);
+        _institution[id].status = packed;
         _status[id].push(_packed(_now()), packed);
     }
 
@@ -479,7 +508,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     }
 
     /// @dev A status as it counts at `t`: a suspension that is over reads as the status before it.
-    function _effective(uint208 packed, uint64 t) private pure returns (Status) {
+    function _effective(uint256 packed, uint64 t) private pure returns (Status) {
         Status status = Status(uint8(packed >> 48));
         bool over = status == Status.Suspended && t >= uint40(packed);
         return over ? Status(uint8(packed >> 40)) : status;
@@ -492,7 +521,7 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     /// @dev Status before a suspension that is under way.
     function _resumeTo(bytes16 id) private view returns (Status) {
         // Cast: bits 40–47 hold the status to resume.
-        return Status(uint8(_status[id].latest() >> 40));
+        return Status(uint8(_institution[id].status >> 40));
     }
 
     function _requireStatus(bytes16 id, Status want) private view {

@@ -5,8 +5,9 @@ import {IModule} from "./IModule.sol";
 
 /// @title AccessRegistry: the project lane. Who asked for what, and what was granted.
 /// @notice One grant has one purpose, one dataset, one mode and one term. What exactly is in scope
-/// stays at the edges, bound by `scopeHash` and `termsHash`: nothing wider than both sides signed
-/// can be granted. No patient and no reason in words appears here. The care lane is CareRegistry.
+/// stays at the edges, bound by the hashes in a document: an answer names that document by its
+/// digest, so that nothing wider than both sides signed can be granted. No patient and no reason in
+/// words appears here. The care lane is CareRegistry.
 interface IAccessRegistry is IModule {
     /// @notice Requested ⇄ Countered. Both → Granted ⇄ Suspended, or → Withdrawn | Lapsed.
     /// Requested → Refused. Granted, Suspended → Revoked | Expired | Completed.
@@ -77,6 +78,8 @@ interface IAccessRegistry is IModule {
     /// @param faultCode 9 if the owner let the request lapse in silence, else 0.
     /// @param changedAt When `status` changed last.
     /// @param grantedAt When it was granted; 0 before.
+    /// @param document Digest of the document whose scope and terms stand: the request's own, the
+    /// grant's id, or that of the last counter-offer.
     /// @param delegations Delegations that were made and not ended, at most 64.
     struct Grant {
         bytes16 requester;
@@ -94,13 +97,13 @@ interface IAccessRegistry is IModule {
         uint64 changedAt;
         uint64 grantedAt;
         uint64 deliverWithin;
-        bytes32 scopeHash;
-        bytes32 termsHash;
+        bytes32 document;
         uint8 delegations;
     }
 
     event AccessRequested(bytes32 indexed grantId, AccessRequest request);
     event AccessCountered(bytes32 indexed grantId, CounterOffer counterOffer);
+    /// @param document As in `Grant`: what was accepted.
     event AccessGranted(
         bytes32 indexed grantId,
         bytes16 indexed requester,
@@ -108,8 +111,7 @@ interface IAccessRegistry is IModule {
         bytes16 dataset,
         uint64 validFrom,
         uint64 validUntil,
-        bytes32 scopeHash,
-        bytes32 termsHash
+        bytes32 document
     );
     event AccessRefused(bytes32 indexed grantId, uint8 reasonCode, bytes32 reasonHash);
     event RequestWithdrawn(bytes32 indexed grantId);
@@ -125,8 +127,6 @@ interface IAccessRegistry is IModule {
     /// @notice `credential` may no longer use the grant.
     event DelegationEnded(bytes32 indexed grantId, bytes16 indexed credential);
 
-    /// @notice A sanction of level `level` keeps `party` from requesting.
-    error Sanctioned(bytes16 party, uint8 level);
     /// @notice `dataset` belongs to `owner`.
     error NotOwner(bytes16 dataset, bytes16 owner);
     /// @notice `mode` is not one mode among `offered`.
@@ -160,11 +160,10 @@ interface IAccessRegistry is IModule {
 
     /// @notice Grants. STEWARD of the owner while Requested, RESEARCHER of the requester while
     /// Countered; until `answerBy`.
-    /// @param scopeHash As stored: nobody accepts what changed under way.
-    /// @param termsHash As stored.
-    function accept(bytes32 grantId, bytes32 scopeHash, bytes32 termsHash) external;
-    function acceptBySig(bytes32 grantId, bytes32 scopeHash, bytes32 termsHash, Auth calldata auth)
-        external;
+    /// @param document Digest of what the other side said last, the request (`grantId`) or a
+    /// counter-offer: nobody accepts what changed under way.
+    function accept(bytes32 grantId, bytes32 document) external;
+    function acceptBySig(bytes32 grantId, bytes32 document, Auth calldata auth) external;
 
     /// @notice Refuses. STEWARD of the owner while Requested, until `answerBy`.
     /// @param reasonCode 1 purpose, 2 scope, 3 consent, 4 law, 5 capacity, 6 security, 7 approval

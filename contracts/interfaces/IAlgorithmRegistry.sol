@@ -112,6 +112,9 @@ interface IAlgorithmRegistry is IModule {
     /// @notice Whether the algorithm is reviewed now and its leave on the dataset reaches past `t`.
     function isAllowed(bytes16 dataset, bytes32 algId, uint64 t) external view returns (bool);
 
+    /// @notice Whether an algorithm is reviewed now, as the built-ins always are.
+    function isReviewed(bytes32 algId) external view returns (bool);
+
     /// @notice An algorithm; status None if unknown.
     function algorithm(bytes32 algId) external view returns (Algorithm memory);
 

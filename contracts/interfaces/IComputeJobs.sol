@@ -157,8 +157,6 @@ interface IComputeJobs is IModule {
     event JobTimedOut(bytes32 indexed jobId);
     event JobCancelled(bytes32 indexed jobId);
 
-    /// @notice A sanction of this level keeps the customer from ordering.
-    error Sanctioned(bytes16 subject, uint8 level);
     /// @notice Nobody may ask for this purpose.
     error ForbiddenPurpose(uint16 purpose);
     /// @notice Not reviewed, or not allowed on the dataset.

@@ -37,6 +37,14 @@ interface IDatasetCatalog is IModule {
         bytes32 descriptorHash;
     }
 
+    /// @notice What a use of a dataset must fit; status None if the dataset is unknown.
+    struct Conditions {
+        bytes16 owner;
+        uint32 duo;
+        uint8 modes;
+        Status status;
+    }
+
     /// @notice `owner` published a dataset under these conditions.
     event DatasetPublished(
         bytes16 indexed id,
@@ -123,6 +131,9 @@ interface IDatasetCatalog is IModule {
 
     /// @notice A dataset; status None if unknown.
     function dataset(bytes16 id) external view returns (Dataset memory);
+
+    /// @notice What a use of a dataset must fit, from one slot: for other modules.
+    function conditions(bytes16 id) external view returns (Conditions memory);
 
     /// @notice Whether a use fits: the dataset is live, offers the mode, the purpose may be asked
     /// for, and the request's DUO bits stay within the dataset's.

@@ -86,13 +86,12 @@ interface IDeliveryLedger is IModule {
         uint8 novelty;
     }
 
-    /// @notice A delivery. Its id is `keccak256(abi.encode(bytes32 grantId, uint32 seq))`. Times in
-    /// seconds since 1970.
+    /// @notice A delivery. Its id is `keccak256(abi.encode(bytes32 grantId, uint32 seq))`, which
+    /// `DeliveryOffered` opens. Times in seconds since 1970.
     /// @param state None for an offer that is known only from a proven contradiction.
     /// @param faultCode Fault established by rule (`libraries/Codes.sol`), or 0.
     /// @param faultSide 1 sender, 2 recipient, or 0.
     struct Delivery {
-        bytes32 grantId;
         bytes32 offerHash;
         bytes16 sender;
         bytes16 recipient;
@@ -102,7 +101,6 @@ interface IDeliveryLedger is IModule {
         uint8 verdict;
         uint8 quality;
         uint8 novelty;
-        uint32 seq;
         uint64 receiptBy;
         uint64 keyBy;
         uint64 ackBy;

@@ -11,6 +11,9 @@ interface IErrors {
     /// @notice The institution is neither on probation nor active; `status` is what it is now.
     error NotActive(bytes16 subject, uint8 status);
 
+    /// @notice A sanction of level `level` keeps `party` from requesting.
+    error Sanctioned(bytes16 party, uint8 level);
+
     /// @notice The object is in state `have`; the act starts from state `want`.
     error WrongState(bytes32 id, uint8 have, uint8 want);
 

@@ -75,6 +75,14 @@ interface IInstitutionRegistry is IModule {
         bytes32 endpointHash;
     }
 
+    /// @notice What counts about an institution now; kind 0 if unknown.
+    struct Standing {
+        uint8 kind;
+        uint8 tier;
+        uint32 group;
+        Status status;
+    }
+
     /// @notice A member of staff, under a pseudonym.
     /// @param inst Institution that answers for the holder.
     /// @param roles Role bits (`libraries/Roles.sol`).
@@ -256,8 +264,8 @@ interface IInstitutionRegistry is IModule {
     /// @notice Who vouched for the institution's last application; zeros for a founder.
     function sponsorsOf(bytes16 id) external view returns (bytes16 first, bytes16 second);
 
-    /// @notice Status now and group, in one call for those who ask about many.
-    function standing(bytes16 id) external view returns (Status status, uint32 group);
+    /// @notice What counts about an institution now, from one slot: for other modules.
+    function standing(bytes16 id) external view returns (Standing memory);
 
     /// @notice How many institutions had been activated and had not left by `t`. A suspended one
     /// still counts, so that nobody wins a vote by suspending rivals.

@@ -64,6 +64,7 @@ interface ILens is IErrors {
 
     /// @notice A delivery, and the grant that it is made under.
     struct DeliveryPage {
+        bytes32 deliveryId;
         IDeliveryLedger.Delivery delivery;
         IAccessRegistry.Grant grant;
         bool live;
@@ -116,7 +117,8 @@ interface ILens is IErrors {
 
     function grantPage(bytes32 grantId) external view returns (GrantPage memory);
 
-    function deliveryPage(bytes32 deliveryId) external view returns (DeliveryPage memory);
+    /// @notice The delivery of this number under a grant.
+    function deliveryPage(bytes32 grantId, uint32 seq) external view returns (DeliveryPage memory);
 
     function casePage(bytes32 caseId) external view returns (CasePage memory);
 

@@ -7,10 +7,14 @@ import {NoncesKeyed} from "@openzeppelin/contracts/utils/NoncesKeyed.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
+import {ICredibility} from "../interfaces/ICredibility.sol";
+import {IDatasetCatalog} from "../interfaces/IDatasetCatalog.sol";
 import {IDirectory} from "../interfaces/IDirectory.sol";
+import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IKeyRegistry} from "../interfaces/IKeyRegistry.sol";
 import {IModule} from "../interfaces/IModule.sol";
+import {ISanctions} from "../interfaces/ISanctions.sol";
 import {Codes} from "./Codes.sol";
 import {Roles} from "./Roles.sol";
 
@@ -28,15 +32,33 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
     /// @dev This module's name in `DIRECTORY`; also the key under which it can be stopped.
     bytes32 private immutable NAME;
 
-    /// @param authority OpenZeppelin AccessManager that decides about `restricted` functions.
+    /// @dev `DIRECTORY.DAY()`, which never changes.
+    uint64 private immutable DAY;
+
+    /// @dev The AccessManager, for good: see `setAuthority`.
+    address private immutable AUTHORITY;
+
+    /// @param manager OpenZeppelin AccessManager that decides about `restricted` functions.
     /// @param directory Where the other modules are found.
     /// @param name The contract's name, ASCII, at most 25 bytes.
-    constructor(address authority, address directory, string memory name)
-        AccessManaged(authority)
+    constructor(address manager, address directory, string memory name)
+        AccessManaged(manager)
         EIP712(string.concat("msnet ", name), "1")
     {
         DIRECTORY = IDirectory(directory);
         NAME = bytes32(bytes(name));
+        DAY = IDirectory(directory).DAY();
+        AUTHORITY = manager;
+    }
+
+    /// @notice The AccessManager that decides about `restricted` functions.
+    function authority() public view override returns (address) {
+        return AUTHORITY;
+    }
+
+    /// @notice Refuses everybody: a module is succeeded in the Directory, never rewired.
+    function setAuthority(address) public view override {
+        revert AccessManagedUnauthorized(msg.sender);
     }
 
     /// @notice Carries out up to 64 calls of this contract in one transaction, all or none.
@@ -123,9 +145,37 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
         if (_now() < until) revert Stopped(NAME, until);
     }
 
+    /// @dev Checks that no sanction keeps `inst` from asking for anything.
+    function _requireMayRequest(bytes16 inst) internal view {
+        ISanctions sanctions = _sanctions();
+        if (!sanctions.mayRequest(inst)) revert Sanctioned(inst, sanctions.levelOf(inst));
+    }
+
+    // ── checks that many acts have ──
+
     /// @dev Checks that a number, length or time lies within bounds, both allowed.
     function _requireBetween(uint256 value, uint256 min, uint256 max) internal pure {
         if (value < min || value > max) revert OutOfBounds(value, min, max);
+    }
+
+    /// @dev Checks that a reason is one of section 2 of the design (`Codes.REASON_MAX`).
+    function _requireReason(uint8 reasonCode) internal pure {
+        _requireBetween(reasonCode, 1, Codes.REASON_MAX);
+    }
+
+    /// @dev Checks that a hash given is the one expected.
+    function _requireHash(bytes32 have, bytes32 want) internal pure {
+        if (have != want) revert HashMismatch(have, want);
+    }
+
+    /// @dev Checks that the last second for an act is not over.
+    function _requireInTime(uint64 deadline) internal view {
+        if (_now() > deadline) revert TooLate(deadline);
+    }
+
+    /// @dev Checks that the last second for an act is over.
+    function _requirePast(uint64 deadline) internal view {
+        if (_now() <= deadline) revert TooEarly(deadline + 1);
     }
 
     // ── other modules ──
@@ -144,6 +194,22 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
         return IKeyRegistry(_module(Codes.KEY_REGISTRY));
     }
 
+    function _catalog() internal view returns (IDatasetCatalog) {
+        return IDatasetCatalog(_module(Codes.DATASET_CATALOG));
+    }
+
+    function _sanctions() internal view returns (ISanctions) {
+        return ISanctions(_module(Codes.SANCTIONS));
+    }
+
+    function _credibility() internal view returns (ICredibility) {
+        return ICredibility(_module(Codes.CREDIBILITY));
+    }
+
+    function _incentives() internal view returns (IIncentives) {
+        return IIncentives(_module(Codes.INCENTIVES));
+    }
+
     // ── time ──
 
     /// @dev Seconds since 1970. The cast is safe for the next 584 billion years.
@@ -153,12 +219,12 @@ abstract contract Module is IModule, AccessManaged, EIP712, NoncesKeyed, Multica
 
     /// @dev Length of `count` days of this network, in seconds.
     function _days(uint64 count) internal view returns (uint64) {
-        return count * DIRECTORY.DAY();
+        return count * DAY;
     }
 
     /// @dev Length of `count` hours of this network, in seconds.
     function _hours(uint64 count) internal view returns (uint64) {
-        return count * DIRECTORY.DAY() / 24;
+        return count * DAY / 24;
     }
 
     /// @dev A time for a packed slot. 40 bits last until the year 36 812.

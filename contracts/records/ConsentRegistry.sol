@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 
 import {IConsentRegistry} from "../interfaces/IConsentRegistry.sol";
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {MerkleBatch} from "../libraries/MerkleBatch.sol";
 import {Module} from "../libraries/Module.sol";
@@ -80,7 +79,7 @@ contract ConsentRegistry is Module, IConsentRegistry {
         _missed[inst].set(epoch);
 
         emit EpochMissed(inst, epoch);
-        ICredibility(_module(Codes.CREDIBILITY)).record(inst, 0, Score.LATE, id);
+        _credibility().record(inst, 0, Score.LATE, id);
     }
 
     // ── views ──
@@ -136,7 +135,6 @@ contract ConsentRegistry is Module, IConsentRegistry {
     function _requireChallengeable(uint64 end) private view {
         uint64 notBefore = end + _hours(Periods.EPOCH_GRACE_HOURS);
         if (_now() < notBefore) revert TooEarly(notBefore);
-        uint64 deadline = end + _days(Periods.CHALLENGE_DAYS);
-        if (_now() > deadline) revert TooLate(deadline);
+        _requireInTime(end + _days(Periods.CHALLENGE_DAYS));
     }
 }

@@ -114,6 +114,12 @@ contract DatasetCatalog is Module, IDatasetCatalog {
     }
 
     /// @inheritdoc IDatasetCatalog
+    function conditions(bytes16 id) external view returns (Conditions memory) {
+        Dataset storage d = _dataset[id];
+        return Conditions(d.owner, d.duo, d.modes, d.status);
+    }
+
+    /// @inheritdoc IDatasetCatalog
     function compatible(bytes16 id, uint16 purpose, uint32 duo, uint8 mode)
         external
         view

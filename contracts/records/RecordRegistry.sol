@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {BitMaps} from "@openzeppelin/contracts/utils/structs/BitMaps.sol";
 
 import {IRecordRegistry} from "../interfaces/IRecordRegistry.sol";
-import {Codes} from "../libraries/Codes.sol";
 import {MerkleBatch} from "../libraries/MerkleBatch.sol";
 import {Module} from "../libraries/Module.sol";
 import {Roles} from "../libraries/Roles.sol";
@@ -28,10 +27,9 @@ contract RecordRegistry is Module, IRecordRegistry {
 
     // ── storage ──
 
+    /// @dev From 1 on without a gap, each with a root; so the last one is found, not noted. Batch 0
+    /// is empty, so that the first one follows root 0.
     mapping(bytes16 inst => mapping(uint64 seq => Batch)) private _batch;
-
-    /// @dev Number of the last batch. Batch 0 is empty, so that the first one follows root 0.
-    mapping(bytes16 inst => uint64) private _lastSeq;
 
     mapping(bytes16 inst => mapping(uint64 seq => BitMaps.BitMap)) private _withdrawn;
 
@@ -126,7 +124,7 @@ contract RecordRegistry is Module, IRecordRegistry {
 
     /// @inheritdoc IRecordRegistry
     function head(bytes16 inst) external view returns (Head memory) {
-        uint64 seq = _lastSeq[inst];
+        uint64 seq = _lastSeq(inst);
         Batch storage last = _batch[inst][seq];
         return Head(seq, last.anchoredAt, last.root);
     }
@@ -135,16 +133,27 @@ contract RecordRegistry is Module, IRecordRegistry {
 
     function _anchor(bytes16 inst, uint64 seq, bytes32 prevRoot, Batch memory b) private {
         _requireOpen(inst);
-        uint64 last = _lastSeq[inst];
-        if (seq != last + 1) revert SeqMismatch(seq, last + 1);
-        bytes32 lastRoot = _batch[inst][last].root;
-        if (prevRoot != lastRoot) revert HashMismatch(prevRoot, lastRoot);
+        bytes32 lastRoot = _requireNext(inst, seq);
+        _requireHash(prevRoot, lastRoot);
         _requireBetween(uint256(b.root), 1, type(uint256).max);
         _requireBetween(b.sizeLog2, SIZE_LOG2_MIN, SIZE_LOG2_MAX);
 
         _batch[inst][seq] = b;
-        _lastSeq[inst] = seq;
         emit BatchAnchored(inst, seq, b.root, prevRoot, b.sizeLog2, b.schema, b.anchoredAt);
+    }
+
+    /// @dev Checks that `seq` is the first free number, and returns the root before it.
+    function _requireNext(bytes16 inst, uint64 seq) private view returns (bytes32 lastRoot) {
+        if (seq > 1) lastRoot = _batch[inst][seq - 1].root;
+        bool next = seq == 1 || lastRoot != 0;
+        if (!next || _batch[inst][seq].root != 0) revert SeqMismatch(seq, _lastSeq(inst) + 1);
+    }
+
+    /// @dev Number of the last batch, bit by bit from the highest: 64 looks, for readers.
+    function _lastSeq(bytes16 inst) private view returns (uint64 seq) {
+        for (uint64 bit = 1 << 63; bit != 0; bit >>= 1) {
+            if (_batch[inst][seq | bit].root != 0) seq |= bit;
+        }
     }
 
     function _requireProof(
@@ -161,7 +170,7 @@ contract RecordRegistry is Module, IRecordRegistry {
     }
 
     function _withdraw(bytes16 inst, uint64 seq, uint32 index, uint8 reasonCode) private {
-        _requireBetween(reasonCode, 1, Codes.REASON_MAX);
+        _requireReason(reasonCode);
         BitMaps.BitMap storage withdrawn = _withdrawn[inst][seq];
         if (withdrawn.get(index)) revert AlreadyWithdrawn(inst, seq, index);
         withdrawn.set(index);

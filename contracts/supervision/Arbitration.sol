@@ -6,7 +6,6 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IArbitration} from "../interfaces/IArbitration.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
 import {IJudgePool} from "../interfaces/IJudgePool.sol";
-import {ISanctions} from "../interfaces/ISanctions.sol";
 import {ISupervision} from "../interfaces/ISupervision.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
@@ -218,7 +217,7 @@ contract Arbitration is Module, IArbitration {
         Bench storage bench = _sitting(caseId);
         Judge storage judge = _judge(bench, cred);
         _requireJudge(signer, judge);
-        if (_now() > bench.recuseBy) revert TooLate(bench.recuseBy);
+        _requireInTime(bench.recuseBy);
 
         bytes16 next = _replace(caseId, bench, judge);
 
@@ -236,7 +235,7 @@ contract Arbitration is Module, IArbitration {
         Judge storage judge = _judge(bench, cred);
         _requireJudge(signer, judge);
         if (_now() <= bench.recuseBy) revert TooEarly(uint64(bench.recuseBy) + 1);
-        if (_now() > bench.commitBy) revert TooLate(bench.commitBy);
+        _requireInTime(bench.commitBy);
         _requireBetween(uint256(commitment), 1, type(uint256).max);
         if (judge.commitment != 0) revert Exists(cred);
 
@@ -464,7 +463,7 @@ contract Arbitration is Module, IArbitration {
     function _requireRevealTime(Bench storage bench) private view {
         bool early = _now() <= bench.commitBy && bench.committed + bench.vacant < bench.size;
         if (early) revert TooEarly(uint64(bench.commitBy) + 1);
-        if (_now() > bench.revealBy) revert TooLate(bench.revealBy);
+        _requireInTime(bench.revealBy);
     }
 
     /// @dev Over is the vote when its time is, or when nobody can commit any more and all that was
@@ -489,13 +488,5 @@ contract Arbitration is Module, IArbitration {
 
     function _supervision() private view returns (ISupervision) {
         return ISupervision(_module(Codes.SUPERVISION));
-    }
-
-    function _sanctions() private view returns (ISanctions) {
-        return ISanctions(_module(Codes.SANCTIONS));
-    }
-
-    function _incentives() private view returns (IIncentives) {
-        return IIncentives(_module(Codes.INCENTIVES));
     }
 }

@@ -11,10 +11,10 @@ import {Score} from "../libraries/Score.sol";
 contract Credibility is Module, ICredibility {
     // ── types ──
 
-    /// @dev `ICredibility.Sums`, packed into two slots.
+    /// @dev `ICredibility.Sums`, packed into one slot: `Score.MAX_SUM` has 80 bits.
     struct Stored {
-        uint128 r;
-        uint128 s;
+        uint80 r;
+        uint80 s;
         uint40 last;
         uint32 count;
     }
@@ -50,9 +50,9 @@ contract Credibility is Module, ICredibility {
         (uint256 r, uint256 s) = _decayed(sums_, _now());
         if (positive) r = Score.grown(r, weight);
         else s = Score.grown(s, weight);
-        // `grown` keeps both below 2^80.
-        sums_.r = uint128(r);
-        sums_.s = uint128(s);
+        // Casts: `grown` keeps both below 2^80.
+        sums_.r = uint80(r);
+        sums_.s = uint80(s);
         sums_.last = _packed(_now());
         if (weight != 0) ++sums_.count;
         _sums[subject] = sums_;
@@ -70,7 +70,7 @@ contract Credibility is Module, ICredibility {
     {
         Stored memory sums_ = _sums[subject];
         (uint256 r, uint256 s) = _decayed(sums_, t);
-        uint8 tier = _institutions().institution(subject).tier;
+        uint8 tier = _institutions().standing(subject).tier;
         (mean, lcb) = Score.estimate(r, s, Score.priorBps(tier));
         (meanBps, lcbBps, count) = (Score.toBps(mean), Score.toBps(lcb), sums_.count);
     }
@@ -114,10 +114,10 @@ contract Credibility is Module, ICredibility {
     /// @dev The institution behind a party, and its group.
     function _principal(bytes16 party) private view returns (bytes16 principal, uint32 group) {
         IInstitutionRegistry institutions = _institutions();
-        IInstitutionRegistry.Institution memory inst = institutions.institution(party);
+        IInstitutionRegistry.Standing memory inst = institutions.standing(party);
         if (inst.kind != 0) return (party, inst.group);
         principal = Parties.principalOf(DIRECTORY, party);
-        return (principal, institutions.institution(principal).group);
+        return (principal, institutions.standing(principal).group);
     }
 
     /// @dev A share as it is now.

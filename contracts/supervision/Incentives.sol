@@ -5,10 +5,7 @@ import {RateLimiter} from "@openzeppelin/contracts/utils/RateLimiter.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
-import {ISanctions} from "../interfaces/ISanctions.sol";
-import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 
 /// @title Incentives: credits and request quota.
@@ -94,7 +91,7 @@ contract Incentives is Module, IIncentives {
 
     /// @inheritdoc IIncentives
     function allot(bytes16 inst, uint64 amount) external restricted {
-        if (_institutions().institution(inst).kind == 0) revert Unknown(inst);
+        if (_institutions().standing(inst).kind == 0) revert Unknown(inst);
         Tally storage tally = _allotments[inst];
         _enterEpoch(tally);
         _requireBetween(amount, 1, ALLOTMENT_EPOCH_CAP - tally.earned);
@@ -330,9 +327,8 @@ contract Incentives is Module, IIncentives {
     /// @dev Units of a request: `⌈10^7 / (2500 + lcbBps·7 div 4)⌉`, 4 000 under QuotaCut.
     function _cost(bytes16 inst) private view returns (uint256) {
         uint256 factor = 2500;
-        if (!ISanctions(_module(Codes.SANCTIONS)).quotaCut(inst)) {
-            ICredibility credibility = ICredibility(_module(Codes.CREDIBILITY));
-            (,,, uint16 lcbBps,) = credibility.score(inst, _now());
+        if (!_sanctions().quotaCut(inst)) {
+            (,,, uint16 lcbBps,) = _credibility().score(inst, _now());
             factor += (uint256(lcbBps) * 7) / 4;
         }
         return Math.ceilDiv(1e7, factor);

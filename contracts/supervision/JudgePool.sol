@@ -7,7 +7,6 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IInstitutionRegistry} from "../interfaces/IInstitutionRegistry.sol";
 import {IJudgePool} from "../interfaces/IJudgePool.sol";
 import {ISanctions} from "../interfaces/ISanctions.sol";
-import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 import {Parties} from "../libraries/Parties.sol";
 import {Roles} from "../libraries/Roles.sol";
@@ -111,7 +110,7 @@ contract JudgePool is Module, IJudgePool {
         _requireBetween(former.length, 0, PANEL_MAX);
         Search memory search;
         search.institutions = _institutions();
-        search.sanctions = ISanctions(_module(Codes.SANCTIONS));
+        search.sanctions = _sanctions();
         search.former = former;
         _noteParty(search, parties[0]);
         _noteParty(search, parties[1]);
@@ -212,16 +211,15 @@ contract JudgePool is Module, IJudgePool {
     function _consider(Search memory search, bytes1 number) private view {
         Offer memory offer = _offers[uint8(number)];
         if (_isBarred(search, offer.inst)) return;
-        (IInstitutionRegistry.Status status, uint32 group) =
-            search.institutions.standing(offer.inst);
-        if (_sharesGroup(search, group)) return;
-        if (!_canServe(search, offer, status)) {
+        IInstitutionRegistry.Standing memory standing = search.institutions.standing(offer.inst);
+        if (_sharesGroup(search, standing.group)) return;
+        if (!_canServe(search, offer, standing.status)) {
             search.passed = bytes.concat(search.passed, number);
         } else if (_isFormer(search, offer.inst)) {
             search.reserve = bytes.concat(search.reserve, number);
         } else {
             search.chosen = bytes.concat(search.chosen, number);
-            _noteGroup(search, group);
+            _noteGroup(search, standing.group);
         }
     }
 
@@ -328,7 +326,7 @@ contract JudgePool is Module, IJudgePool {
     }
 
     function _groupOf(Search memory search, bytes16 inst) private view returns (uint32 group) {
-        (, group) = search.institutions.standing(inst);
+        group = search.institutions.standing(inst).group;
     }
 
     function _institutionsOf(bytes memory numbers) private view returns (bytes16[] memory insts) {
@@ -340,7 +338,7 @@ contract JudgePool is Module, IJudgePool {
 
     /// @dev Checks that an institution is a full member, not on probation.
     function _requireMember(bytes16 inst) private view {
-        (IInstitutionRegistry.Status status,) = _institutions().standing(inst);
+        IInstitutionRegistry.Status status = _institutions().standing(inst).status;
         if (status != IInstitutionRegistry.Status.Active) revert NotActive(inst, uint8(status));
     }
 }

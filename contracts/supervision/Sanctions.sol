@@ -41,7 +41,7 @@ contract Sanctions is Module, ISanctions {
 
     // ── storage ──
 
-    mapping(bytes32 sanctionId => Stored) private _sanctions;
+    mapping(bytes32 sanctionId => Stored) private _sanction;
     mapping(bytes16 party => bytes32[]) private _active;
     mapping(bytes16 party => History) private _history;
 
@@ -55,7 +55,7 @@ contract Sanctions is Module, ISanctions {
             revert OutOfBounds(severity, Codes.MINOR, Codes.CRITICAL);
         }
         bytes32 id = keccak256(abi.encode(caseId, party));
-        if (_sanctions[id].status != Status.None) revert Exists(id);
+        if (_sanction[id].status != Status.None) revert Exists(id);
         _prune(party);
 
         (uint8 level, uint64 termDays) = SanctionRules.step(severity, _recent(party));
@@ -69,7 +69,7 @@ contract Sanctions is Module, ISanctions {
         _requireBetween(level, SanctionRules.QUOTA_CUT, SanctionRules.SUSPENDED);
         _requireBetween(until, _now() + 1, _now() + _days(Periods.INTERIM_DAYS));
         bytes32 id = _interimId(caseId, party);
-        if (_sanctions[id].status != Status.None) revert Exists(id);
+        if (_sanction[id].status != Status.None) revert Exists(id);
         _prune(party);
 
         _begin(id, caseId, party, level, until, true);
@@ -79,13 +79,13 @@ contract Sanctions is Module, ISanctions {
     function endInterim(bytes32 caseId, bytes16 party) external restricted {
         _prune(party);
         bytes32 id = _interimId(caseId, party);
-        Stored memory s = _sanctions[id];
+        Stored memory s = _sanction[id];
         if (s.status == Status.InForce) _lift(id, s, caseId);
     }
 
     /// @inheritdoc ISanctions
     function lift(bytes32 sanctionId, bytes32 reasonHash) external restricted {
-        Stored memory s = _sanctions[sanctionId];
+        Stored memory s = _sanction[sanctionId];
         if (s.status == Status.None) revert Unknown(sanctionId);
         if (s.status != Status.InForce) {
             revert WrongState(sanctionId, uint8(s.status), uint8(Status.InForce));
@@ -124,7 +124,7 @@ contract Sanctions is Module, ISanctions {
     function levelOf(bytes16 party) public view returns (uint8 level) {
         bytes32[] storage ids = _active[party];
         for (uint256 i = 0; i < ids.length; ++i) {
-            Stored storage s = _sanctions[ids[i]];
+            Stored storage s = _sanction[ids[i]];
             if (s.level > level && _now() < s.until) level = s.level;
         }
     }
@@ -136,7 +136,7 @@ contract Sanctions is Module, ISanctions {
 
     /// @inheritdoc ISanctions
     function sanction(bytes32 sanctionId) external view returns (Sanction memory) {
-        Stored memory s = _sanctions[sanctionId];
+        Stored memory s = _sanction[sanctionId];
         return Sanction(s.party, s.level, s.status, s.from, s.until, s.caseId);
     }
 
@@ -159,7 +159,7 @@ contract Sanctions is Module, ISanctions {
             until: _packed(until),
             caseId: caseId
         });
-        _sanctions[id] = s;
+        _sanction[id] = s;
         _activate(party, id, s);
 
         emit SanctionImposed(id, party, level, s.from, s.until, caseId, isInterim);
@@ -168,7 +168,7 @@ contract Sanctions is Module, ISanctions {
 
     /// @dev Ends a sanction before its time.
     function _lift(bytes32 id, Stored memory s, bytes32 reasonHash) private {
-        _sanctions[id].status = Status.Lifted;
+        _sanction[id].status = Status.Lifted;
         _deactivate(s.party, id);
 
         emit SanctionLifted(id, reasonHash);
@@ -213,9 +213,9 @@ contract Sanctions is Module, ISanctions {
         }
         uint256 weakest = 0;
         for (uint256 i = 1; i < ACTIVE_MAX; ++i) {
-            if (_weaker(_sanctions[ids[i]], _sanctions[ids[weakest]])) weakest = i;
+            if (_weaker(_sanction[ids[i]], _sanction[ids[weakest]])) weakest = i;
         }
-        if (_weaker(s, _sanctions[ids[weakest]])) return;
+        if (_weaker(s, _sanction[ids[weakest]])) return;
         _removeAt(ids, weakest);
         ids.push(id);
     }
@@ -239,11 +239,11 @@ contract Sanctions is Module, ISanctions {
         uint256 i = 0;
         while (i < ids.length) {
             bytes32 id = ids[i];
-            if (_now() < _sanctions[id].until) {
+            if (_now() < _sanction[id].until) {
                 ++i;
                 continue;
             }
-            _sanctions[id].status = Status.Served;
+            _sanction[id].status = Status.Served;
             _removeAt(ids, i);
             emit SanctionServed(id);
         }
@@ -275,7 +275,7 @@ contract Sanctions is Module, ISanctions {
     function _suspendedUntil(bytes16 party) private view returns (uint64 until) {
         bytes32[] storage ids = _active[party];
         for (uint256 i = 0; i < ids.length; ++i) {
-            Stored storage s = _sanctions[ids[i]];
+            Stored storage s = _sanction[ids[i]];
             if (s.level == SanctionRules.SUSPENDED && s.until > until && _now() < s.until) {
                 until = s.until;
             }

@@ -2,16 +2,13 @@
 pragma solidity 0.8.37;
 
 import {IArbitration} from "../interfaces/IArbitration.sol";
-import {ICredibility} from "../interfaces/ICredibility.sol";
 import {IFaults} from "../interfaces/IFaults.sol";
 import {IIncentives} from "../interfaces/IIncentives.sol";
-import {ISanctions} from "../interfaces/ISanctions.sol";
 import {ISupervision} from "../interfaces/ISupervision.sol";
 import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 import {Parties} from "../libraries/Parties.sol";
 import {Periods} from "../libraries/Periods.sol";
-import {Roles} from "../libraries/Roles.sol";
 import {Score} from "../libraries/Score.sol";
 
 /// @title Supervision: a complaint's life.
@@ -158,7 +155,7 @@ contract Supervision is Module, ISupervision {
     function advance(bytes32 caseId) external {
         Stored storage c = _case(caseId);
         _requireBeforePanel(caseId, c.stage);
-        if (_now() <= c.deadline) revert TooEarly(uint64(c.deadline) + 1);
+        _requirePast(c.deadline);
         if (c.stage == Stage.Filed) _passSilent(caseId, c);
         else _empanel(caseId, c);
     }
@@ -179,7 +176,7 @@ contract Supervision is Module, ISupervision {
     function reopen(bytes32 caseId) external restricted {
         Stored storage c = _case(caseId);
         _requireStage(caseId, c.stage, Stage.Ruled);
-        if (_now() > c.deadline) revert TooLate(c.deadline);
+        _requireInTime(c.deadline);
         (c.stage, c.round, c.deadline) = (Stage.Panel, LAST_ROUND, 0);
 
         emit CaseAppealed(caseId);
@@ -189,7 +186,7 @@ contract Supervision is Module, ISupervision {
     function execute(bytes32 caseId) external {
         Stored storage c = _case(caseId);
         _requireStage(caseId, c.stage, Stage.Ruled);
-        if (_now() <= c.deadline) revert TooEarly(uint64(c.deadline) + 1);
+        _requirePast(c.deadline);
         _close(c, c.ruling, c.severity);
 
         _execute(caseId, c);
@@ -259,7 +256,7 @@ contract Supervision is Module, ISupervision {
         Stored storage c = _case(caseId);
         _requirePartySpeaker(signer, c.respondent);
         _requireStage(caseId, c.stage, Stage.Filed);
-        if (_now() > c.deadline) revert TooLate(c.deadline);
+        _requireInTime(c.deadline);
         _openEvidence(c);
 
         emit ComplaintAnswered(caseId, answerHash, c.deadline);
@@ -271,7 +268,7 @@ contract Supervision is Module, ISupervision {
         Stored storage c = _case(caseId);
         _requirePartySpeaker(signer, by);
         _requireStage(caseId, c.stage, Stage.Evidence);
-        if (_now() > c.deadline) revert TooLate(c.deadline);
+        _requireInTime(c.deadline);
         uint8 index = _countEvidence(signer, c, by);
         c.evidenceRoot = keccak256(abi.encodePacked(c.evidenceRoot, by, evidenceHash));
 
@@ -335,13 +332,16 @@ contract Supervision is Module, ISupervision {
         } else if (by == c.respondent) {
             index = ++c.respondentEvidence;
         } else {
-            if (_institutions().institution(by).kind != Codes.SUPERVISOR) {
-                revert NotParty(by, signer);
-            }
-            _requireActive(by);
+            _requireSupervisor(signer, by);
             index = ++c.supervisorEvidence;
         }
         _requireBetween(index, 1, EVIDENCE_MAX);
+    }
+
+    /// @dev Checks that `by`, who is no party, is an active supervisor.
+    function _requireSupervisor(address signer, bytes16 by) private view {
+        if (_institutions().standing(by).kind != Codes.SUPERVISOR) revert NotParty(by, signer);
+        _requireActive(by);
     }
 
     // ── rulings ──
@@ -426,7 +426,7 @@ contract Supervision is Module, ISupervision {
         _requireBetween(complaint.kind, 1, Codes.COMPLAINT_MAX);
         if (complaint.happenedAt > _now()) revert TooEarly(complaint.happenedAt);
         uint64 fileBy = complaint.happenedAt + _days(Periods.FILING_DAYS);
-        if (_now() > fileBy) revert TooLate(fileBy);
+        _requireInTime(fileBy);
     }
 
     /// @dev Checks that complainant and respondent are the two sides of the subject. An open hub
@@ -467,19 +467,5 @@ contract Supervision is Module, ISupervision {
     /// @dev Filed or Evidence: the stages between calls in which no panel sits.
     function _requireBeforePanel(bytes32 caseId, Stage have) private pure {
         if (have != Stage.Evidence) _requireStage(caseId, have, Stage.Filed);
-    }
-
-    // ── other modules ──
-
-    function _sanctions() private view returns (ISanctions) {
-        return ISanctions(_module(Codes.SANCTIONS));
-    }
-
-    function _credibility() private view returns (ICredibility) {
-        return ICredibility(_module(Codes.CREDIBILITY));
-    }
-
-    function _incentives() private view returns (IIncentives) {
-        return IIncentives(_module(Codes.INCENTIVES));
     }
 }

@@ -83,7 +83,7 @@ abstract contract AccessBase is Base {
     function _granted() internal returns (bytes32 grantId) {
         grantId = _requested();
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
     }
 
     function _grantIs(bytes32 grantId, IAccessRegistry.Status status) internal view {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IAccessRegistry} from "../../contracts/interfaces/IAccessRegistry.sol";
+import {IDatasetCatalog} from "../../contracts/interfaces/IDatasetCatalog.sol";
 import {IDeliveryLedger} from "../../contracts/interfaces/IDeliveryLedger.sol";
 import {IErrors} from "../../contracts/interfaces/IErrors.sol";
 import {IInstitutionRegistry} from "../../contracts/interfaces/IInstitutionRegistry.sol";
@@ -209,7 +210,7 @@ contract AccessGrantTest is AccessBase {
         r.validFrom = _now() + DAY;
         bytes32 grantId = _ask(r);
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         assertFalse(access.liveGrant(grantId, r.validFrom - 1));
         assertTrue(access.liveGrant(grantId, r.validFrom));
         assertTrue(access.liveGrant(grantId, r.validUntil - 1));
@@ -245,7 +246,7 @@ contract AccessGrantTest is AccessBase {
         _expect(_wrongState(grantId, state, 1));
         access.refuse(grantId, 1, REASON);
         _expect(_wrongState(grantId, state, 1));
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         vm.stopPrank();
         vm.startPrank(south.addr);
         _expect(_wrongState(grantId, state, 3));
@@ -294,8 +295,8 @@ contract AccessVectorTest is AccessBase {
         _stageOne(OWNER, north.addr);
         vm.mockCall(
             address(catalog),
-            abi.encodeCall(catalog.dataset, (DATA)),
-            abi.encode(OWNER, uint32(0x40400), uint16(11), 1, 1, 1, 1, uint256(0), bytes32(0))
+            abi.encodeCall(catalog.conditions, (DATA)),
+            abi.encode(OWNER, uint32(0x40400), Codes.DELIVER, IDatasetCatalog.Status.Live)
         );
     }
 
@@ -346,7 +347,7 @@ contract AccessVectorTest is AccessBase {
         );
 
         vm.prank(north.addr);
-        access.accept(grantId, r.scopeHash, r.termsHash);
+        access.accept(grantId, grantId);
         vm.warp(r.validFrom);
         _offerPublished(grantId);
     }

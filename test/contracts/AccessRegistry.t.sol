@@ -47,8 +47,7 @@ contract AccessRequestTest is AccessBase {
         assertEq(g.validFrom, r.validFrom);
         assertEq(g.validUntil, r.validUntil);
         assertEq(g.deliverWithin, r.deliverWithin);
-        assertEq(g.scopeHash, SCOPE);
-        assertEq(g.termsHash, TERMS);
+        assertEq(g.document, grantId);
         assertEq(g.changedAt, _now());
         assertEq(g.grantedAt, 0);
         (bytes16 owner, bytes16 requester) = access.partiesOf(grantId);
@@ -114,7 +113,7 @@ contract AccessRequestTest is AccessBase {
     function test_RequestRefusedUnderSanction() public {
         _take(Roles.CASES_ROLE);
         sanctions.impose(keccak256("case"), SOUTH, 2);
-        _refused(_draft(), abi.encodeWithSelector(IAccessRegistry.Sanctioned.selector, SOUTH, 3));
+        _refused(_draft(), abi.encodeWithSelector(IErrors.Sanctioned.selector, SOUTH, 3));
     }
 
     function test_RequestToOneselfRefused() public {
@@ -266,6 +265,13 @@ contract AccessAnswerTest is AccessBase {
         access.counter(c);
     }
 
+    function _counterDigest(IAccessRegistry.CounterOffer memory c) private view returns (bytes32) {
+        bytes32 typeHash = keccak256(
+            "CounterOffer(bytes32 grantId,uint8 round,uint8 mode,uint64 validFrom,uint64 validUntil,uint64 answerBy,uint64 deliverWithin,bytes32 scopeHash,bytes32 termsHash)"
+        );
+        return _digest(address(access), "AccessRegistry", keccak256(abi.encode(typeHash, c)));
+    }
+
     // ── counter ──
 
     function test_CounterReplacesTermsAndPassesTheTurn() public {
@@ -282,8 +288,7 @@ contract AccessAnswerTest is AccessBase {
         assertEq(g.validUntil, c.validUntil);
         assertEq(g.answerBy, c.answerBy);
         assertEq(g.deliverWithin, 0);
-        assertEq(g.scopeHash, c.scopeHash);
-        assertEq(g.termsHash, c.termsHash);
+        assertEq(g.document, _counterDigest(c));
 
         _expect(_notParty(SOUTH, north.addr));
         _counter(north.addr, _terms(grantId, 2));
@@ -352,10 +357,10 @@ contract AccessAnswerTest is AccessBase {
         IAccessRegistry.Grant memory asked = access.grant(grantId);
         vm.expectEmit(address(access));
         emit IAccessRegistry.AccessGranted(
-            grantId, SOUTH, NORTH, DATASET, asked.validFrom, asked.validUntil, SCOPE, TERMS
+            grantId, SOUTH, NORTH, DATASET, asked.validFrom, asked.validUntil, grantId
         );
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         _grantIs(grantId, IAccessRegistry.Status.Granted);
         assertEq(access.grant(grantId).grantedAt, _now());
         assertTrue(access.liveGrant(grantId, _now()));
@@ -366,15 +371,16 @@ contract AccessAnswerTest is AccessBase {
         bytes32 grantId = _requested();
         _expect(_notParty(NORTH, south.addr));
         vm.prank(south.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
 
         IAccessRegistry.CounterOffer memory c = _terms(grantId, 1);
         _counter(north.addr, c);
+        bytes32 document = _counterDigest(c);
         _expect(_notParty(SOUTH, north.addr));
         vm.prank(north.addr);
-        access.accept(grantId, c.scopeHash, c.termsHash);
+        access.accept(grantId, document);
         vm.prank(south.addr);
-        access.accept(grantId, c.scopeHash, c.termsHash);
+        access.accept(grantId, document);
         _grantIs(grantId, IAccessRegistry.Status.Granted);
         assertEq(access.grant(grantId).mode, Codes.COMPUTE, "terms as countered");
         assertFalse(access.liveGrant(grantId, _now()), "begins tomorrow");
@@ -383,29 +389,40 @@ contract AccessAnswerTest is AccessBase {
         assertFalse(access.liveGrant(grantId, c.validUntil));
     }
 
-    function test_AcceptRepeatsWhatWasAsked() public {
+    function test_AcceptNamesWhatTheOtherSideSaidLast() public {
         bytes32 grantId = _requested();
-        vm.startPrank(north.addr);
-        _expect(_mismatch(keccak256("wider"), SCOPE));
-        access.accept(grantId, keccak256("wider"), TERMS);
-        _expect(_mismatch(keccak256("other"), TERMS));
-        access.accept(grantId, SCOPE, keccak256("other"));
+        _expect(_mismatch(keccak256("wider"), grantId));
+        vm.prank(north.addr);
+        access.accept(grantId, keccak256("wider"));
+
+        IAccessRegistry.CounterOffer memory c = _terms(grantId, 1);
+        _counter(north.addr, c);
+        _expect(_mismatch(grantId, _counterDigest(c)));
+        vm.prank(south.addr);
+        access.accept(grantId, grantId);
+
+        IAccessRegistry.CounterOffer memory back = _terms(grantId, 2);
+        back.scopeHash = keccak256("wider");
+        _counter(south.addr, back);
+        _expect(_mismatch(_counterDigest(c), _counterDigest(back)));
+        vm.prank(north.addr);
+        access.accept(grantId, _counterDigest(c));
     }
 
     function test_AcceptRefusals() public {
         _expect(_unknown(keccak256("none")));
-        access.accept(keccak256("none"), SCOPE, TERMS);
+        access.accept(keccak256("none"), keccak256("none"));
 
         bytes32 grantId = _requested();
         uint64 answerBy = access.grant(grantId).answerBy;
         vm.startPrank(north.addr);
         vm.warp(answerBy + 1);
         _expect(_tooLate(answerBy));
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         vm.warp(answerBy);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         _expect(_wrongState(grantId, 3, 1));
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
     }
 
     function test_AcceptNeedsBothEffectiveAndNoStop() public {
@@ -413,19 +430,19 @@ contract AccessAnswerTest is AccessBase {
         _suspendInstitution(NORTH, _now() + HOUR);
         _expect(_notActive(NORTH, 5));
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
 
         vm.warp(_now() + HOUR);
         _suspendInstitution(SOUTH, _now() + HOUR);
         _expect(_notActive(SOUTH, 5));
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
 
         vm.warp(_now() + HOUR);
         _stop("AccessRegistry");
         _expect(_stopped("AccessRegistry", _now() + DAY));
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
     }
 
     function test_AcceptNeedsUseThatStillFits() public {
@@ -438,7 +455,7 @@ contract AccessAnswerTest is AccessBase {
                 IAccessRegistry.DuoMismatch.selector, Codes.DUO_HMB | Codes.DUO_IRB, stricter
             )
         );
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
     }
 
     function test_AcceptIsSignedAndRelayed() public {
@@ -447,11 +464,11 @@ contract AccessAnswerTest is AccessBase {
             north,
             address(access),
             "AccessRegistry",
-            "Accept(bytes32 grantId,bytes32 scopeHash,bytes32 termsHash,uint256 nonce,uint64 deadline)",
-            abi.encode(grantId, SCOPE, TERMS)
+            "Accept(bytes32 grantId,bytes32 document,uint256 nonce,uint64 deadline)",
+            abi.encode(grantId, grantId)
         );
         vm.prank(relayer);
-        access.acceptBySig(grantId, SCOPE, TERMS, auth);
+        access.acceptBySig(grantId, grantId, auth);
         _grantIs(grantId, IAccessRegistry.Status.Granted);
     }
 

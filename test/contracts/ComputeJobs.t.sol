@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Vm} from "forge-std/Vm.sol";
 
 import {IComputeJobs} from "../../contracts/interfaces/IComputeJobs.sol";
+import {IErrors} from "../../contracts/interfaces/IErrors.sol";
 import {IModule} from "../../contracts/interfaces/IModule.sol";
 import {IPrivacyLedger} from "../../contracts/interfaces/IPrivacyLedger.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
@@ -185,7 +186,7 @@ contract ComputeJobsTest is ComputeBase {
         _refuses(
             _orderOf(datasets),
             datasets,
-            abi.encodeWithSelector(IComputeJobs.Sanctioned.selector, SOUTH, 3)
+            abi.encodeWithSelector(IErrors.Sanctioned.selector, SOUTH, 3)
         );
     }
 

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ICredibility} from "../../contracts/interfaces/ICredibility.sol";
 import {IDataHubRegistry} from "../../contracts/interfaces/IDataHubRegistry.sol";
+import {IInstitutionRegistry} from "../../contracts/interfaces/IInstitutionRegistry.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
 import {Roles} from "../../contracts/libraries/Roles.sol";
 import {Score} from "../../contracts/libraries/Score.sol";
@@ -151,8 +152,8 @@ contract ScoreTest is AccessBase {
     function _mockInstitution(bytes16 id, uint8 tier, uint32 group) private {
         vm.mockCall(
             address(institutions),
-            abi.encodeCall(institutions.institution, (id)),
-            abi.encode(uint8(1), tier, uint8(0), group, 0, 0, 0, bytes32(0), bytes32(0))
+            abi.encodeCall(institutions.standing, (id)),
+            abi.encode(Codes.PROVIDER, tier, group, IInstitutionRegistry.Status.Active)
         );
     }
 

@@ -64,11 +64,9 @@ contract DeliveryLedgerTest is AccessBase {
         );
         _offer(grantId, 1, keccak256("offer"));
         IDeliveryLedger.Delivery memory d = ledger.delivery(id);
-        assertEq(d.grantId, grantId);
         assertEq(d.offerHash, keccak256("offer"));
         assertEq(d.sender, NORTH);
         assertEq(d.recipient, SOUTH);
-        assertEq(d.seq, 1);
         assertEq(d.receiptBy, receiptBy);
         assertEq(d.keyWithin, WITHIN);
         assertEq(d.ackWithin, 3 * WITHIN);
@@ -474,7 +472,7 @@ contract DeliveryLedgerTest is AccessBase {
         r.validFrom = _now() + 5 * DAY;
         bytes32 grantId = _ask(r);
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         vm.warp(r.validFrom + 3 * DAY);
         _expect(_tooEarly(r.validFrom + 3 * DAY + 1));
         ledger.expireDuty(grantId);
@@ -500,7 +498,7 @@ contract DeliveryLedgerTest is AccessBase {
         r.deliverWithin = 0;
         bytes32 free = _ask(r);
         vm.prank(north.addr);
-        access.accept(free, SCOPE, TERMS);
+        access.accept(free, free);
         vm.warp(_now() + 4 * DAY);
         _expect(_wrongState(free, 3, 3));
         ledger.expireDuty(free);

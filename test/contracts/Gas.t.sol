@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Vm} from "forge-std/Vm.sol";
 
+import {IAccessRegistry} from "../../contracts/interfaces/IAccessRegistry.sol";
 import {ICareRegistry} from "../../contracts/interfaces/ICareRegistry.sol";
 import {IConsentRegistry} from "../../contracts/interfaces/IConsentRegistry.sol";
 import {IDeliveryLedger} from "../../contracts/interfaces/IDeliveryLedger.sol";
@@ -66,7 +67,8 @@ contract GasTest is ComputeBase {
     function test_Records() public {
         vm.prank(north.addr);
         records.anchor(NORTH, 1, 0, keccak256("root 1"), 14, 1);
-        _gas("anchor, first of an institution");
+        uint256 first = _gas("anchor, first of an institution");
+        assertLe(first, 12 * 10_000, "12 gas a record, at 10 000 records, also the first time");
         vm.prank(north.addr);
         records.anchor(NORTH, 2, keccak256("root 1"), keccak256("root 2"), 14, 1);
         uint256 later = _gas("anchor");
@@ -117,7 +119,7 @@ contract GasTest is ComputeBase {
         bytes32 grantId = _requested();
         uint256 life = _gas("request");
         vm.prank(north.addr);
-        access.accept(grantId, SCOPE, TERMS);
+        access.accept(grantId, grantId);
         life += _gas("accept");
         bytes32 deliveryId = _offer(grantId, 1, keccak256("offer"));
         life += _gas("offer");
@@ -158,6 +160,51 @@ contract GasTest is ComputeBase {
         access.revoke(grantId, 6, REASON);
         _gas("revoke");
         _compare("access");
+    }
+
+    /// @dev A pair that is new to each other, but not to others: the south has asked before, and
+    /// the north has been thanked before.
+    function test_ProjectLaneOfANewPairAmongOldMembers() public {
+        vm.prank(inspectorate.addr);
+        catalog.publish(
+            "third", INSPECTORATE, "descriptor", Codes.DUO_GRU, 1, 1, Codes.K, Codes.DELIVER
+        );
+        _life(Side(SOUTH, south.addr), Side(INSPECTORATE, inspectorate.addr), "third");
+        _life(Side(INSPECTORATE, inspectorate.addr), Side(NORTH, north.addr), DATASET);
+        uint256 life = _life(Side(SOUTH, south.addr), Side(NORTH, north.addr), DATASET);
+        emit log_named_uint("the project lane of a pair new to each other: gas", life);
+        assertLe(life, 700_000, "the aim of contracts.md section 9");
+    }
+
+    struct Side {
+        bytes16 id;
+        address account;
+    }
+
+    /// @dev Request, accept, offer, receipt, acknowledge: what they cost together.
+    function _life(Side memory by, Side memory owner, bytes16 dataset)
+        private
+        returns (uint256 life)
+    {
+        IAccessRegistry.AccessRequest memory r = _draft();
+        (r.requester, r.owner, r.dataset) = (by.id, owner.id, dataset);
+        vm.prank(by.account);
+        bytes32 grantId = access.request(r);
+        life += vm.lastCallGas().gasTotalUsed;
+        vm.prank(owner.account);
+        access.accept(grantId, grantId);
+        life += vm.lastCallGas().gasTotalUsed;
+        vm.prank(owner.account);
+        ledger.offer(grantId, 1, keccak256("offer"), _now() + 3 * DAY, WITHIN, 3 * WITHIN);
+        life += vm.lastCallGas().gasTotalUsed;
+        bytes32 id = _deliveryId(grantId, 1);
+        IDeliveryLedger.Receipt memory receipt = _receipt(id);
+        vm.prank(by.account);
+        ledger.postReceipt(receipt);
+        life += vm.lastCallGas().gasTotalUsed;
+        vm.prank(by.account);
+        ledger.acknowledge(IDeliveryLedger.Acknowledgement(id, receipt.offerHash, 0, 5, 10));
+        life += vm.lastCallGas().gasTotalUsed;
     }
 
     function test_BadLeaf() public {

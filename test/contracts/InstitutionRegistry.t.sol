@@ -622,13 +622,17 @@ contract InstitutionRegistryTest is Base {
 
     // ── for panels ──
 
-    function test_StandingIsStatusAndGroup() public {
-        (IInstitutionRegistry.Status status, uint32 group) = institutions.standing(SOUTH);
-        assertEq(uint8(status), uint8(IInstitutionRegistry.Status.Active));
-        assertEq(group, 2);
-        (status, group) = institutions.standing(bytes16(keccak256("nobody")));
-        assertEq(uint8(status), 0);
-        assertEq(group, 0);
+    function test_StandingIsWhatCountsNow() public {
+        IInstitutionRegistry.Standing memory s = institutions.standing(SOUTH);
+        assertEq(uint8(s.status), uint8(IInstitutionRegistry.Status.Active));
+        assertEq(s.kind, Codes.PROVIDER);
+        assertEq(s.tier, 2);
+        assertEq(s.group, 2);
+        s = institutions.standing(bytes16(keccak256("nobody")));
+        assertEq(uint8(s.status), 0);
+        assertEq(s.kind, 0);
+        assertEq(s.tier, 0);
+        assertEq(s.group, 0);
     }
 
     function test_SponsorsOfTheLastApplication() public {

@@ -100,14 +100,16 @@ contract LensTest is PanelBase {
     }
 
     function test_DeliveryPage() public {
-        bytes32 deliveryId = _received();
-        ILens.DeliveryPage memory page = lens.deliveryPage(deliveryId);
+        bytes32 grantId = _granted();
+        bytes32 deliveryId = _offer(grantId, 1, keccak256("offer"));
+        ILens.DeliveryPage memory page = lens.deliveryPage(grantId, 1);
+        assertEq(page.deliveryId, deliveryId);
         assertEq(
             keccak256(abi.encode(page.delivery)), keccak256(abi.encode(ledger.delivery(deliveryId)))
         );
         assertEq(page.grant.requester, SOUTH);
         assertTrue(page.live);
-        page = lens.deliveryPage(keccak256("none"));
+        page = lens.deliveryPage(keccak256("none"), 1);
         assertEq(uint8(page.delivery.state), uint8(IDeliveryLedger.State.None));
         assertEq(uint8(page.grant.status), uint8(IAccessRegistry.Status.None));
     }

@@ -234,8 +234,9 @@ contract ScenarioTest is ComputeBase, BreakGlassBase, PanelBase {
         });
         vm.prank(north.addr);
         access.counter(c);
+        bytes32 document = access.grant(grantId).document;
         vm.prank(south.addr);
-        access.accept(grantId, c.scopeHash, c.termsHash);
+        access.accept(grantId, document);
     }
 
     function _acknowledge(bytes32 deliveryId, uint8 verdict, uint8 quality, uint8 novelty) private {

@@ -43,7 +43,7 @@ contract GrantsProof is Test {
 
     /// @dev One of the acts on a grant, by number.
     function _act(uint8 which) private {
-        if (which == 0) _access.accept(_grantId, "scope", "terms");
+        if (which == 0) _access.accept(_grantId, _grantId);
         if (which == 1) _access.refuse(_grantId, 1, 0);
         if (which == 2) _access.withdrawRequest(_grantId);
         if (which == 3) _access.lapse(_grantId);
@@ -91,14 +91,14 @@ contract GrantsProof is Test {
     /// @dev A4: parties, purpose, scope, terms and dates stay as accepted.
     function check_TermsStayAsAccepted(uint8 first, uint8 second, uint40 wait) external {
         vm.assume(first < 9 && second < 9);
-        _access.accept(_grantId, "scope", "terms");
+        _access.accept(_grantId, _grantId);
         vm.warp(uint256(START) + wait);
         _try(first);
         _try(second);
         IAccessRegistry.Grant memory g = _access.grant(_grantId);
         assert(g.requester == REQUESTER && g.owner == OWNER && g.dataset == "dataset");
         assert(g.purpose == 5 && g.duo == 1 && g.mode == 1);
-        assert(g.scopeHash == "scope" && g.termsHash == "terms");
+        assert(g.document == _grantId);
         assert(g.validFrom == START && g.validUntil == START + 100 days);
     }
 }

@@ -46,6 +46,11 @@ contract World {
         returns (IInstitutionRegistry.Institution memory i)
     {}
 
+    function standing(bytes16) external pure returns (IInstitutionRegistry.Standing memory s) {
+        s.kind = 1;
+        s.status = IInstitutionRegistry.Status.Active;
+    }
+
     function institutionOf(bytes16 subject) external pure returns (bytes16) {
         return subject;
     }
@@ -66,6 +71,13 @@ contract World {
         d.status = IDatasetCatalog.Status.Live;
         d.duo = 1;
         d.modes = 7;
+    }
+
+    function conditions(bytes16) external pure returns (IDatasetCatalog.Conditions memory c) {
+        c.owner = OWNER;
+        c.status = IDatasetCatalog.Status.Live;
+        c.duo = 1;
+        c.modes = 7;
     }
 
     function record(bytes16, bytes16, uint8, bytes32) external pure {}

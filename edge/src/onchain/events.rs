@@ -371,8 +371,7 @@ mod tests {
             dataset: FixedBytes([1; 16]),
             validFrom: 110,
             validUntil: 190,
-            scopeHash: ID,
-            termsHash: ID,
+            document: ID,
         };
         tables.apply(&log(networks::ACCESS_REGISTRY, 5, &granted), 1).unwrap();
         let grant = &tables.grants[&ID];

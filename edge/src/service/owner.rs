@@ -199,19 +199,15 @@ impl Edge {
     /// [`EdgeError::Input`] if its documents have not arrived or do not fit, [`EdgeError::Chain`] with the contract's
     /// refusal.
     pub async fn accept(&self, grant_id: B256) -> Result<Sent, EdgeError> {
-        let envelope = self.inner.book.get(grant_id).ok_or_else(|| {
+        self.inner.book.get(grant_id).ok_or_else(|| {
             EdgeError::input(
                 format!("the documents of request {grant_id} have not arrived"),
                 "grantId",
                 "wait until the requester's edge sends them",
             )
         })?;
-        let doc = envelope.request.doc;
-        let call = AccessRegistry::acceptCall {
-            grantId: grant_id,
-            scopeHash: doc.scope_hash,
-            termsHash: doc.terms_hash,
-        };
+        // The document accepted is the request itself: its digest is the grant's id.
+        let call = AccessRegistry::acceptCall { grantId: grant_id, document: grant_id };
         self.act(networks::ACCESS_REGISTRY, call.abi_encode()).await
     }
 

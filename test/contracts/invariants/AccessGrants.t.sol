@@ -71,7 +71,7 @@ contract AccessGrantsInvariantTest is AccessBase {
         if (what % 4 == 0) {
             try access.refuse(id, 1, REASON) {} catch {}
         } else {
-            try access.accept(id, g.scopeHash, g.termsHash) {} catch {}
+            try access.accept(id, g.document) {} catch {}
         }
     }
 
@@ -192,8 +192,7 @@ contract AccessGrantsInvariantTest is AccessBase {
                 g.validFrom,
                 g.validUntil,
                 g.deliverWithin,
-                g.scopeHash,
-                g.termsHash
+                g.document
             )
         );
         if (_terms[id] == 0) _terms[id] = terms;

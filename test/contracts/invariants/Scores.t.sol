@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IInstitutionRegistry} from "../../../contracts/interfaces/IInstitutionRegistry.sol";
+import {Codes} from "../../../contracts/libraries/Codes.sol";
 import {Roles} from "../../../contracts/libraries/Roles.sol";
 import {Score} from "../../../contracts/libraries/Score.sol";
 import {AccessBase} from "../AccessBase.t.sol";
@@ -41,8 +43,8 @@ contract ScoresInvariantTest is AccessBase {
         uint32 group = i < 4 ? uint32(50 + i / 2) : 0;
         vm.mockCall(
             address(institutions),
-            abi.encodeCall(institutions.institution, (id)),
-            abi.encode(uint8(1), uint8(2), uint8(0), group, uint64(0), uint64(0), uint64(0), 0, 0)
+            abi.encodeCall(institutions.standing, (id)),
+            abi.encode(Codes.PROVIDER, TIER, group, IInstitutionRegistry.Status.Active)
         );
     }
 

@@ -3,6 +3,8 @@ pragma solidity 0.8.37;
 
 import {console} from "forge-std/console.sol";
 
+import {IInstitutionRegistry} from "../../../contracts/interfaces/IInstitutionRegistry.sol";
+import {Codes} from "../../../contracts/libraries/Codes.sol";
 import {Roles} from "../../../contracts/libraries/Roles.sol";
 import {AccessBase} from "../AccessBase.t.sol";
 
@@ -46,8 +48,8 @@ abstract contract SimulationBase is AccessBase {
     function _known(bytes16 id, uint32 group) internal {
         vm.mockCall(
             address(institutions),
-            abi.encodeCall(institutions.institution, (id)),
-            abi.encode(uint8(1), TIER, uint8(2), group, uint64(1), uint64(1), uint64(0), 0, 0)
+            abi.encodeCall(institutions.standing, (id)),
+            abi.encode(Codes.PROVIDER, TIER, group, IInstitutionRegistry.Status.Active)
         );
     }
 
