@@ -50,14 +50,14 @@ contract GasPeersTest is PanelBase {
         _gas("submitEvidence", G4);
         _pastDeadline(caseId);
         supervision.advance(caseId);
-        _gas("drawPanel, 26 steps", 900_000);
+        _gas("drawPanel, 26 steps", 780_000);
         _toCommit(caseId);
         IArbitration.Panel memory p = _panel(caseId);
         _commitAll(caseId, p);
-        _gas("commitVote", 110_000);
+        _gas("commitVote", 100_000);
         _toReveal(caseId);
         _revealAll(caseId, p);
-        _gas("revealVote", 120_000);
+        _gas("revealVote", 80_000);
         arbitration.tally(caseId);
         _gas("tally, 5 judges", G4);
     }
@@ -92,7 +92,7 @@ contract GasPeersTest is PanelBase {
         arbitration.tally(caseId);
         _gas("tally, 9 judges", G4);
         supervision.execute(caseId);
-        _gas("execute", 350_000);
+        _gas("execute", 330_000);
     }
 
     function test_PoolOf256() public {
@@ -106,7 +106,7 @@ contract GasPeersTest is PanelBase {
         supervision.advance(caseId);
         _pastDeadline(caseId);
         supervision.advance(caseId);
-        _gas("drawPanel, pool of 256", 900_000);
+        _gas("drawPanel, pool of 256", 780_000);
     }
 
     // ── the Council ──
