@@ -41,7 +41,11 @@ contract Lens is ILens {
         IInstitutionRegistry institutions =
             IInstitutionRegistry(_module(Codes.INSTITUTION_REGISTRY));
         page.institution = institutions.institution(id);
+        // The group stands in `page.institution`.
+        // slither-disable-next-line unused-return
         (page.status,) = institutions.standing(id);
+        // Basis points say what the fixed-point values do.
+        // slither-disable-next-line unused-return
         (,, page.meanBps, page.lcbBps, page.events) =
             ICredibility(_module(Codes.CREDIBILITY)).score(id, uint64(block.timestamp));
         IIncentives incentives = IIncentives(_module(Codes.INCENTIVES));
@@ -62,6 +66,8 @@ contract Lens is ILens {
         page.dataset = IDatasetCatalog(_module(Codes.DATASET_CATALOG)).dataset(page.grant.dataset);
         page.deliveries = ledger.lastSeq(grantId);
         (page.faultCode, page.faultSide) = access.faultOf(grantId);
+        // 0 is no fault; no balance is weighed.
+        // slither-disable-next-line incorrect-equality
         if (page.faultCode == 0) (page.faultCode, page.faultSide) = ledger.faultOf(grantId);
     }
 

@@ -11,6 +11,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title AlgorithmRegistry, as specified in `interfaces/IAlgorithmRegistry.sol`.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract AlgorithmRegistry is Module, IAlgorithmRegistry {
     // ── types ──
 
@@ -284,3 +286,4 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
             || algId == keccak256("msnet/builtin/gradient/1");
     }
 }
+// slither-disable-end incorrect-equality

@@ -16,6 +16,8 @@ contract Directory is AccessManaged, IDirectory {
     // ── storage ──
 
     /// @dev Holders of a name, oldest first; grows by a vote only.
+    // Written by `set`, through a reference.
+    // slither-disable-next-line uninitialized-state
     mapping(bytes32 name => Entry[]) private _entries;
 
     /// @inheritdoc IDirectory

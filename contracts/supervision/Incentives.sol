@@ -12,6 +12,8 @@ import {Codes} from "../libraries/Codes.sol";
 import {Module} from "../libraries/Module.sol";
 
 /// @title Incentives: credits and request quota.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract Incentives is Module, IIncentives {
     using RateLimiter for RateLimiter.RefillingBucket;
     using SafeCast for uint256;
@@ -332,6 +334,8 @@ contract Incentives is Module, IIncentives {
         uint256 factor = 2500;
         if (!ISanctions(_module(Codes.SANCTIONS)).quotaCut(inst)) {
             ICredibility credibility = ICredibility(_module(Codes.CREDIBILITY));
+            // Quota follows the lower bound alone.
+            // slither-disable-next-line unused-return
             (,,, uint16 lcbBps,) = credibility.score(inst, _now());
             factor += (uint256(lcbBps) * 7) / 4;
         }
@@ -347,3 +351,4 @@ contract Incentives is Module, IIncentives {
         return Math.max(block.timestamp, ready).toUint64();
     }
 }
+// slither-disable-end incorrect-equality

@@ -109,6 +109,8 @@ contract JudgePool is Module, IJudgePool {
         _requireBetween(wanted, 1, PANEL_MAX);
         _requireBetween(sitting.length, 0, PANEL_MAX);
         _requireBetween(former.length, 0, PANEL_MAX);
+        // What is not set below begins at 0 or empty.
+        // slither-disable-next-line uninitialized-local
         Search memory search;
         search.institutions = _institutions();
         search.sanctions = ISanctions(_module(Codes.SANCTIONS));
@@ -328,6 +330,8 @@ contract JudgePool is Module, IJudgePool {
     }
 
     function _groupOf(Search memory search, bytes16 inst) private view returns (uint32 group) {
+        // The status does not matter here.
+        // slither-disable-next-line unused-return
         (, group) = search.institutions.standing(inst);
     }
 
@@ -340,6 +344,8 @@ contract JudgePool is Module, IJudgePool {
 
     /// @dev Checks that an institution is a full member, not on probation.
     function _requireMember(bytes16 inst) private view {
+        // The group does not matter here.
+        // slither-disable-next-line unused-return
         (IInstitutionRegistry.Status status,) = _institutions().standing(inst);
         if (status != IInstitutionRegistry.Status.Active) revert NotActive(inst, uint8(status));
     }
