@@ -42,6 +42,8 @@ contract Lens is ILens {
             IInstitutionRegistry(_module(Codes.INSTITUTION_REGISTRY));
         page.institution = institutions.institution(id);
         page.status = institutions.standing(id).status;
+        // Basis points say what the fixed-point values do.
+        // slither-disable-next-line unused-return
         (,, page.meanBps, page.lcbBps, page.events) =
             ICredibility(_module(Codes.CREDIBILITY)).score(id, uint64(block.timestamp));
         IIncentives incentives = IIncentives(_module(Codes.INCENTIVES));
@@ -62,6 +64,8 @@ contract Lens is ILens {
         page.dataset = IDatasetCatalog(_module(Codes.DATASET_CATALOG)).dataset(page.grant.dataset);
         page.deliveries = ledger.lastSeq(grantId);
         (page.faultCode, page.faultSide) = access.faultOf(grantId);
+        // 0 is no fault; no balance is weighed.
+        // slither-disable-next-line incorrect-equality
         if (page.faultCode == 0) (page.faultCode, page.faultSide) = ledger.faultOf(grantId);
     }
 

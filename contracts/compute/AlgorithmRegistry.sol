@@ -9,6 +9,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title AlgorithmRegistry, as specified in `interfaces/IAlgorithmRegistry.sol`.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract AlgorithmRegistry is Module, IAlgorithmRegistry {
     // ── types ──
 
@@ -287,3 +289,4 @@ contract AlgorithmRegistry is Module, IAlgorithmRegistry {
             || algId == keccak256("msnet/builtin/gradient/1");
     }
 }
+// slither-disable-end incorrect-equality

@@ -459,6 +459,8 @@ contract ComputeJobs is Module, IComputeJobs {
         else j.state = State.Cancelled;
 
         emit JobDeclined(jobId, site, reasonCode);
+        // The site has declined already, and PrivacyLedger calls nobody.
+        // slither-disable-next-line reentrancy-no-eth
         if (permitted) _budgets().release(jobId, site);
         if (enough) return;
         emit JobCancelled(jobId);

@@ -111,7 +111,8 @@ contract Council is Module, ICouncil {
         TimelockController timelock = _timelock();
         uint256 delay = timelock.getMinDelay();
         p.state = State.Queued;
-        p.readyAt = (_now() + delay).toUint40();
+        uint256 readyAt = _now() + delay;
+        p.readyAt = readyAt.toUint40();
 
         emit Queued(proposalId, p.readyAt);
         (address[] memory targets, uint256[] memory values, bytes[] memory payloads) = _split(calls);

@@ -19,6 +19,8 @@ contract Directory is AccessManaged, IDirectory {
     mapping(bytes32 name => Entry) private _entry;
 
     /// @dev Holders before that one, oldest first; grows by a vote only.
+    // Written by `set`, through a reference.
+    // slither-disable-next-line uninitialized-state
     mapping(bytes32 name => Entry[]) private _former;
 
     /// @inheritdoc IDirectory

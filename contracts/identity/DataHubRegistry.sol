@@ -8,6 +8,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title DataHubRegistry, as specified in `interfaces/IDataHubRegistry.sol`.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract DataHubRegistry is Module, IDataHubRegistry {
     // ── types ──
 
@@ -317,3 +319,4 @@ contract DataHubRegistry is Module, IDataHubRegistry {
         return _hashTypedDataV4(keccak256(abi.encode(SERVICE_OFFER, offer)));
     }
 }
+// slither-disable-end incorrect-equality

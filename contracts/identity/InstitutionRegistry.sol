@@ -10,6 +10,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title InstitutionRegistry, as specified in `interfaces/IInstitutionRegistry.sol`.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract InstitutionRegistry is Module, IInstitutionRegistry {
     using Checkpoints for Checkpoints.Trace208;
 
@@ -500,10 +502,14 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
     function _pushStatus(bytes16 id, Status status, Status resumeTo, uint64 until) private {
         uint56 packed = uint56(uint8(status)) << 48 | uint56(uint8(resumeTo)) << 40 | _packed(until);
         _institution[id].status = packed;
+        // The value before, and the new one, are known here.
+        // slither-disable-next-line unused-return
         _status[id].push(_packed(_now()), packed);
     }
 
     function _setElectorate(uint208 count) private {
+        // The number before, and the new one, are known here.
+        // slither-disable-next-line unused-return
         _electorate.push(_packed(_now()), count);
     }
 
@@ -572,3 +578,4 @@ contract InstitutionRegistry is Module, IInstitutionRegistry {
         return this;
     }
 }
+// slither-disable-end incorrect-equality

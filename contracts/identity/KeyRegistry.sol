@@ -9,6 +9,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {Roles} from "../libraries/Roles.sol";
 
 /// @title KeyRegistry, as specified in `interfaces/IKeyRegistry.sol`.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract KeyRegistry is Module, IKeyRegistry {
     // ── types ──
 
@@ -56,6 +58,8 @@ contract KeyRegistry is Module, IKeyRegistry {
     mapping(bytes32 keyId => PackedKey) private _key;
 
     /// @dev Keys that are not over, at most 16; those that are over leave when one is added.
+    // Written by `_store`, through a reference.
+    // slither-disable-next-line uninitialized-state
     mapping(bytes16 subject => mapping(uint8 kind => bytes32[])) private _held;
 
     /// @dev Named last: in force from their `since` on.
@@ -307,6 +311,8 @@ contract KeyRegistry is Module, IKeyRegistry {
     /// account to the calendar; `retireKey` and `revokeKey` end it.
     function _bind(bytes16 subject, address account, bytes memory proof) private {
         if (account == address(0)) revert Unknown(0);
+        // It is not revoked: 0.
+        // slither-disable-next-line uninitialized-local
         PackedKey memory k;
         k.subject = subject;
         k.kind = Codes.ACCOUNT;
@@ -421,6 +427,8 @@ contract KeyRegistry is Module, IKeyRegistry {
         if (_recovery[subject].newAccount != address(0)) revert Exists(subject);
         bytes32 keyId = _accountId(newAccount);
         if (_key[keyId].kind != 0) revert Exists(keyId);
+        // It agrees to an account without dates of its own: both 0.
+        // slither-disable-next-line uninitialized-local
         PackedKey memory k;
         k.subject = subject;
         k.kind = Codes.ACCOUNT;
@@ -544,3 +552,4 @@ contract KeyRegistry is Module, IKeyRegistry {
         return bytes32(uint256(uint160(account)));
     }
 }
+// slither-disable-end incorrect-equality

@@ -132,6 +132,8 @@ library Score {
     {
         uint256 total = r + s + PRIOR_WEIGHT;
         uint256 good = r + (PRIOR_WEIGHT * bps) / 10_000;
+        // Each quotient rounds down to Q64, and the Rust twin rounds where this does.
+        // slither-disable-next-line divide-before-multiply
         mean = (good << 64) / total;
         uint256 variance = ((mean * (ONE - mean)) << 64) / (total + ONE);
         lcb = Math.saturatingSub(mean, Math.sqrt(variance));

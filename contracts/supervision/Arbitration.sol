@@ -145,6 +145,8 @@ contract Arbitration is Module, IArbitration {
         _requireVoteOver(bench);
         bench.open = false;
 
+        // The panel sits no more, so that a call back would find none.
+        // slither-disable-next-line reentrancy-no-eth
         _thank(bench.judges);
         if (bench.revealed > bench.size / 2) _withQuorum(caseId, bench.judges);
         else _withoutQuorum(caseId, bench.draws);
@@ -288,7 +290,11 @@ contract Arbitration is Module, IArbitration {
     function _draw(bytes32 caseId, bytes16 complainant, bytes16 respondent) private returns (bool) {
         uint8 round = _rounds[caseId];
         uint8 wanted = round == FIRST ? PANEL_SIZE : APPEAL_SIZE;
+        // It stays empty.
+        // slither-disable-next-line uninitialized-local
         bytes16[] memory none;
+        // JudgePool draws from a list of its own and asks others for views only: none calls back.
+        // slither-disable-next-line reentrancy-no-eth
         IJudgePool.Seat[] memory seats =
             _pool().draw([complainant, respondent], none, _formerOf(caseId), wanted);
         if (seats.length == 0) return false;
@@ -356,6 +362,8 @@ contract Arbitration is Module, IArbitration {
     /// @dev The verdict of more than half of the revealed votes, and the lower median of its
     /// severities; NotProven if no verdict has that many.
     function _count(Judge[] storage judges) private view returns (uint8 ruling, uint8 severity) {
+        // All counts begin at 0.
+        // slither-disable-next-line uninitialized-local
         uint256[9] memory votes;
         for (uint256 i = 0; i < judges.length; ++i) {
             Judge storage judge = judges[i];
@@ -445,6 +453,8 @@ contract Arbitration is Module, IArbitration {
     }
 
     /// @dev The seat of a credential on a panel.
+    // It is set before it is returned: who is not found reverts.
+    // slither-disable-next-line uninitialized-storage
     function _judge(Bench storage bench, bytes16 cred) private view returns (Judge storage judge) {
         Judge[] storage judges = bench.judges;
         for (uint256 i = 0; i < judges.length; ++i) {

@@ -9,6 +9,8 @@ import {IIncentives} from "../interfaces/IIncentives.sol";
 import {Module} from "../libraries/Module.sol";
 
 /// @title Incentives: credits and request quota.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract Incentives is Module, IIncentives {
     using RateLimiter for RateLimiter.RefillingBucket;
     using SafeCast for uint256;
@@ -328,6 +330,8 @@ contract Incentives is Module, IIncentives {
     function _cost(bytes16 inst) private view returns (uint256) {
         uint256 factor = 2500;
         if (!_sanctions().quotaCut(inst)) {
+            // Quota follows the lower bound alone.
+            // slither-disable-next-line unused-return
             (,,, uint16 lcbBps,) = _credibility().score(inst, _now());
             factor += (uint256(lcbBps) * 7) / 4;
         }
@@ -343,3 +347,4 @@ contract Incentives is Module, IIncentives {
         return Math.max(block.timestamp, ready).toUint64();
     }
 }
+// slither-disable-end incorrect-equality

@@ -108,6 +108,8 @@ contract JudgePool is Module, IJudgePool {
         _requireBetween(wanted, 1, PANEL_MAX);
         _requireBetween(sitting.length, 0, PANEL_MAX);
         _requireBetween(former.length, 0, PANEL_MAX);
+        // What is not set below begins at 0 or empty.
+        // slither-disable-next-line uninitialized-local
         Search memory search;
         search.institutions = _institutions();
         search.sanctions = _sanctions();

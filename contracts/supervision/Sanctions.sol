@@ -9,6 +9,8 @@ import {Periods} from "../libraries/Periods.sol";
 import {SanctionRules} from "../libraries/SanctionRules.sol";
 
 /// @title Sanctions: what a ruling does.
+// States, kinds and numbers are compared with one of their values; no balance is weighed.
+// slither-disable-start incorrect-equality
 contract Sanctions is Module, ISanctions {
     // ── types ──
 
@@ -42,6 +44,8 @@ contract Sanctions is Module, ISanctions {
     // ── storage ──
 
     mapping(bytes32 sanctionId => Stored) private _sanction;
+    // Written by `_activate`, through a reference.
+    // slither-disable-next-line uninitialized-state
     mapping(bytes16 party => bytes32[]) private _active;
     mapping(bytes16 party => History) private _history;
 
@@ -282,3 +286,4 @@ contract Sanctions is Module, ISanctions {
         }
     }
 }
+// slither-disable-end incorrect-equality

@@ -443,6 +443,8 @@ contract BreakGlassTest is BreakGlassBase {
         care.proveUnreported(b, second.addr, byMedic);
         _expect(_badSignature(second.addr));
         care.proveUnreported(b, second.addr, bySecond);
+        _expect(_badSignature(medic.addr));
+        care.proveUnreported(b, medic.addr, bySecond);
         _expect(_badSignature(relayer));
         care.proveUnreported(b, relayer, byMedic);
     }

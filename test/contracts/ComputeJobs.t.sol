@@ -1135,6 +1135,9 @@ contract ComputeJobsTest is ComputeBase {
         jobs.release(jobId);
         uint64 balance = incentives.creditsOf(SOUTH).balance;
         (uint256 before,) = _sums(SOUTH);
+        // Nobody is credited, so that nothing else would refuse this quality.
+        _expect(_outOfBounds(6, 0, 5));
+        jobs.confirm(jobId, 6);
         jobs.confirm(jobId, 5);
         jobs.settleSite(jobId, 0);
         assertEq(incentives.creditsOf(SOUTH).balance, balance);

@@ -3,9 +3,9 @@ pragma solidity 0.8.37;
 
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
-import {Directory} from "../../contracts/governance/Directory.sol";
 import {IDirectory} from "../../contracts/interfaces/IDirectory.sol";
 import {IErrors} from "../../contracts/interfaces/IErrors.sol";
+import {IRecordRegistry} from "../../contracts/interfaces/IRecordRegistry.sol";
 import {Codes} from "../../contracts/libraries/Codes.sol";
 import {Roles} from "../../contracts/libraries/Roles.sol";
 import {Base} from "./Base.t.sol";
@@ -41,11 +41,23 @@ contract DirectoryTest is Base {
     }
 
     function test_TheDayIsBounded() public {
+        bytes memory code = _codeOf("Directory");
         _expect(_outOfBounds(239, 240, 86_400));
-        new Directory(address(manager), 239);
+        this.create(bytes.concat(code, abi.encode(manager, 239)));
         _expect(_outOfBounds(86_401, 240, 86_400));
-        new Directory(address(manager), 86_401);
-        assertEq(new Directory(address(manager), 240).DAY(), 240);
+        this.create(bytes.concat(code, abi.encode(manager, 86_401)));
+        assertEq(this.create(bytes.concat(code, abi.encode(manager, 240))).DAY(), 240);
+    }
+
+    /// @dev Creates a Directory, and passes on why it could not be.
+    function create(bytes memory code) external returns (IDirectory created) {
+        assembly {
+            created := create(0, add(code, 32), mload(code))
+            if iszero(created) {
+                returndatacopy(0, 0, returndatasize())
+                revert(0, returndatasize())
+            }
+        }
     }
 
     // ── set ──
@@ -92,6 +104,14 @@ contract DirectoryTest is Base {
         assertEq(directory.addressOf("Nobody"), address(0));
         assertEq(directory.addressAt("Nobody", 1), address(0));
         assertEq(directory.history("Nobody").length, 0);
+    }
+
+    function test_AModuleNotNamedIsUnknown() public {
+        IDirectory empty = this.create(bytes.concat(_codeOf("Directory"), abi.encode(manager, DAY)));
+        bytes memory code = bytes.concat(_codeOf("RecordRegistry"), abi.encode(manager, empty));
+        IRecordRegistry lone = IRecordRegistry(address(this.create(code)));
+        _expect(_unknown(Codes.KEY_REGISTRY));
+        lone.anchor(NORTH, 1, 0, "root", 4, 1);
     }
 
     // ── stop and resume ──

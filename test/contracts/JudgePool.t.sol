@@ -346,6 +346,13 @@ contract JudgePoolTest is PanelBase {
         assertEq(seats[0].cred, peers[1].cred);
         assertEq(seats[0].lastServed, _now());
         _order(_list(hex"00020301"));
+        // The most that may sit already: all that is barred has room.
+        sitting = new bytes16[](9);
+        for (uint256 i = 0; i < 9; ++i) {
+            sitting[i] = _inst(0);
+        }
+        seats = judgePool.draw([NORTH, SOUTH], sitting, new bytes16[](0), 1);
+        assertEq(seats[0].inst, _inst(2));
     }
 
     function test_DrawRefusals() public {
