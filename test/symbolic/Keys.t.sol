@@ -93,7 +93,7 @@ contract KeysProof is Test {
         vm.stopPrank();
     }
 
-    // ── recovery ──
+    // ── recovery: within 136 years, since times have 40 bits ──
 
     function _start() private {
         vm.warp(START + 8 days);
@@ -101,7 +101,7 @@ contract KeysProof is Test {
         _keys.startRecovery(SUBJECT, GUARDIAN, _newAccount, "");
     }
 
-    function check_NoRecoveryBeforeItsDelay(uint40 wait, address who) external {
+    function check_NoRecoveryBeforeItsDelay(uint32 wait, address who) external {
         _start();
         vm.warp(uint256(START) + 8 days + wait);
         vm.prank(who);
@@ -112,7 +112,7 @@ contract KeysProof is Test {
         }
     }
 
-    function check_NoRecoveryAfterACancel(uint40 wait, uint40 later, address who) external {
+    function check_NoRecoveryAfterACancel(uint32 wait, uint32 later, address who) external {
         _start();
         vm.warp(uint256(START) + 8 days + wait);
         vm.prank(OWNER_ACCOUNT);
