@@ -242,7 +242,10 @@ impl<V: Value> Subtrie<V> {
         key: &B256,
         value: &V,
     ) -> NodeId {
-        self.set_reference(old, Reference::DIRTY);
+        // a branch reads the same wherever it stands, and stays where it stood
+        if !matches!(Kind::of(old), Kind::Branch(_)) {
+            self.set_reference(old, Reference::DIRTY);
+        }
         let mut children = [NONE; 16];
         children[nibble(old_key, split)] = old;
         children[nibble(key, split)] = self.add_leaf(*key, value);
