@@ -277,3 +277,52 @@ fn an_unknown_flag_names_the_nearest_one() {
     assert_eq!(done.status.code(), Some(2), "{done:#?}");
     assert!(done.stderr.contains("--once"), "{done:#?}");
 }
+
+#[test]
+fn a_flag_of_geths_is_taken_or_says_what_to_do() {
+    for (flags, words) in [
+        (&["--authrpc.port", "8551"][..], ["--authrpc.port is a flag of geth", "no engine API"]),
+        (&["--miner.etherbase=0x0"], ["--miner.etherbase is a flag of geth", "--unlock"]),
+        (&["--syncmode", "snap"], ["snap", "say full"]),
+        (&["--gpo.blocks", "20"], ["--gpo.blocks is a flag of geth", "--miner.gasprice"]),
+    ] {
+        assert_clear(&run(&[&["node", "--dev"], flags].concat()), &words);
+    }
+    let misspelt = run(&["node", "--dev", "--htp.port", "0"]);
+    assert_clear(&misspelt, &["--htp.port", "--http.port"]);
+    let port = free_port().to_string();
+    let mut node = Running::start(&[
+        "node",
+        "--dev",
+        "--http",
+        "--http.port",
+        &port,
+        "--http.api",
+        "eth,net,web3",
+        "--ws",
+        "--ws.addr",
+        "127.0.0.1",
+        "--ws.api",
+        "eth,net",
+        "--ws.origins",
+        "http://localhost:3000",
+        "--ipcdisable",
+        "--nodiscover",
+        "--networkid",
+        "1337",
+        "--verbosity",
+        "3",
+        "--syncmode",
+        "full",
+        "--allow-insecure-unlock",
+        "--rpc.gascap",
+        "50000000",
+        "--rpc.evmtimeout",
+        "5s",
+        "--rpc.txfeecap",
+        "1",
+    ]);
+    node.line("the address", |line| line.contains(&port));
+    node.interrupt();
+    assert!(node.wait().success());
+}

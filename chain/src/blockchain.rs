@@ -194,6 +194,19 @@ impl Blockchain {
         }
     }
 
+    /// Makes a canonical block head again. What stood above it stays known: a block of it that comes once more takes its
+    /// place back, and so it does at a start, if no heavier branch has come meanwhile.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] above the head; [`ChainError::HistoryPruned`] if it lies too far back; what the store
+    /// says if it fails.
+    pub fn set_head(&mut self, number: u64) -> Result<HeadChange, ChainError> {
+        self.check_can_change()?;
+        let hash = self.view().canonical_hash(number)?;
+        let hash = hash.ok_or_else(|| ChainError::UnknownBlock { block: number.to_string() })?;
+        self.adopt(hash)
+    }
+
     /// Keeps the diffs of the last `blocks` blocks, or all (`None`), from the next flush on. Older states cannot be read
     /// then, and no reorganisation goes below.
     ///
@@ -411,7 +424,19 @@ impl Blockchain {
 
     /// A block that is stored already. If the disk failed when it came, it may be better than the head and wait to be run.
     fn import_known(&mut self, hash: B256) -> Result<Imported, ChainError> {
-        let waiting = self.tree.get(&hash).filter(|found| found.recent().is_none());
+        let view = self.view();
+        if !self.tree.contains_key(&hash)
+            && let Some(number) = view.shelf().number_of(hash)?
+            && !view.is_canonical(number, hash)?
+        {
+            self.fetch_into_tree(hash, &view)?;
+        }
+        let found = self.tree.get(&hash);
+        // one that was run stands on the chain, unless the head was set back below it
+        let waiting = match found {
+            Some(found) if view.is_canonical(found.number(), hash)? => None,
+            found => found,
+        };
         let Some((header, row, signer)) =
             waiting.map(|found| (found.block().clone_sealed_header(), found.row, found.signer))
         else {

@@ -7,7 +7,7 @@ mod view;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use alloy_primitives::{Address, B256, Bloom, U256};
+use alloy_primitives::{Address, B256, Bloom, U256, map::AddressSet};
 use revm::{Inspector, context::result::ResultAndState};
 
 use crate::{
@@ -25,7 +25,8 @@ use crate::{
         StateDb,
         overlay::Overlay,
         proof::{AccountProof, MAX_BLOCKS, Scratch, prove},
-        root::{Nodes, StateTrie},
+        root::StateTrie,
+        stop::Stop,
     },
     store::{
         log_index::LogKey,
@@ -320,7 +321,7 @@ impl ChainReader {
         self.0.view().state()
     }
 
-    /// Runs a call on the state after a canonical block.
+    /// Runs a call on the state after a canonical block, until `stop` ends it if there is one.
     ///
     /// # Errors
     /// [`ChainError::CallRefused`] with geth's text if the call cannot start; [`ChainError::UnknownBlock`],
@@ -331,11 +332,12 @@ impl ChainReader {
         request: &CallRequest,
         overrides: &StateOverrides,
         block_overrides: &BlockOverrides,
+        stop: Option<Stop>,
     ) -> Result<CallOutcome, ChainError> {
         let view = self.0.view();
         let executed = canonical(&view, block_hash)?;
         let state = view.kept_state_at(executed.number())?;
-        self.call_in(&view, &executed, request, overrides, block_overrides).run(state)
+        self.call_in(&view, &executed, request, overrides, block_overrides).run(state, stop)
     }
 
     fn call_in<'a>(
@@ -361,9 +363,11 @@ impl ChainReader {
         request: &CallRequest,
         overrides: &StateOverrides,
         block_overrides: &BlockOverrides,
+        stop: Option<Stop>,
     ) -> Result<CallOutcome, ChainError> {
         let (rules, spec) = (&self.rules(), &*self.0.spec);
-        Call { rules, spec, header, author, request, overrides, block_overrides }.run_over(overlay)
+        let call = Call { rules, spec, header, author, request, overrides, block_overrides };
+        call.run_over(overlay, stop)
     }
 
     /// As [`Self::call_over`], under the eye of an inspector.
@@ -455,13 +459,14 @@ impl ChainReader {
         let executed = canonical(&view, block_hash)?;
         let mut rerun = self.rerun(block_hash)?;
         let parent = rerun.overlay().parent().clone();
-        let root = match view.block_by_number(parent.number())? {
-            Some(found) => found.block.header().state_root,
-            None => B256::ZERO,
-        };
-        let mut trie = StateTrie::rebuild(&parent, root)?;
-        let mut roots = Vec::with_capacity(executed.receipts.len());
         let body = executed.block.body().transactions.iter().zip(executed.block.senders());
+        // what is touched is known once all of it has run
+        for (transaction, &sender) in body.clone() {
+            rerun.apply(transaction, sender)?;
+        }
+        let mut trie = self.tries(&parent, &rerun.overlay().touched(), &[])?;
+        let mut rerun = self.rerun(block_hash)?;
+        let mut roots = Vec::with_capacity(executed.receipts.len());
         for (transaction, &sender) in body {
             rerun.apply(transaction, sender)?;
             roots.push(rerun.root(&mut trie)?);
@@ -503,21 +508,21 @@ impl ChainReader {
                 return Err(ChainError::ProofWindow);
             }
             let root = executed.block.header().state_root;
-            if let Some(nodes) = self.account_nodes(number, root, address)? {
-                return prove(nodes, &view.state_at(number), address, slots);
+            if let Some(mut scratch) = self.paths(number, root, [address])? {
+                return prove(scratch.nodes(address), &view.state_at(number), address, slots);
             }
         }
         Err(ChainError::UnknownBlock { block: block_hash.to_string() })
     }
 
-    /// The nodes that prove an account under `root`, that of block `number`; none if a reorganisation came between.
-    fn account_nodes(
+    /// The paths to some accounts under `root`, that of block `number`; none if a reorganisation came between.
+    fn paths(
         &self,
         number: u64,
         root: B256,
-        address: Address,
-    ) -> Result<Option<Nodes>, ChainError> {
-        let (mut scratch, mut reached) = (Scratch::new(address), number);
+        addresses: impl IntoIterator<Item = Address>,
+    ) -> Result<Option<Scratch>, ChainError> {
+        let (mut scratch, mut reached) = (Scratch::new(addresses), number);
         for index in 0..16 {
             let copied = loop {
                 let view = self.0.view();
@@ -532,7 +537,59 @@ impl ChainReader {
             };
             scratch.settle(index, copied);
         }
-        Ok((scratch.root() == root).then(|| scratch.nodes()))
+        Ok((scratch.root() == root).then_some(scratch))
+    }
+
+    /// The tries of a canonical state, unfolded where these accounts stand, and these slots if it is the head's: as
+    /// good as the whole for whatever happens to them, and copied from the live ones. Made anew from the state if it
+    /// lies too far back.
+    fn tries(
+        &self,
+        state: &StateDb,
+        accounts: &AddressSet,
+        slots: &[(Address, U256)],
+    ) -> Result<StateTrie, ChainError> {
+        for _ in 0..PROOF_ATTEMPTS {
+            let (view, number) = (self.0.view(), state.number());
+            let Some(block) = view.block_by_number(number)? else { break };
+            let root = block.block.header().state_root;
+            if view.head().number().saturating_sub(number) > MAX_BLOCKS {
+                return StateTrie::rebuild(state, root);
+            }
+            let scratch = match self.paths(number, root, accounts.iter().copied()) {
+                Ok(Some(scratch)) => scratch,
+                Ok(None) => continue,
+                Err(ChainError::ProofWindow) => return StateTrie::rebuild(state, root),
+                Err(error) => return Err(error),
+            };
+            let mut storages = Vec::new();
+            for group in slots.chunk_by(|(one, _), (other, _)| one == other) {
+                let owner = group[0].0;
+                let trie = self.0.trie.lock().unwrap_or_else(PoisonError::into_inner);
+                if self.0.view().head().hash() != block.hash() {
+                    break;
+                }
+                let copy = trie.copy_storage(owner, group.iter().map(|(_, slot)| *slot));
+                drop(trie);
+                let root = state.account(owner)?.unwrap_or_default().storage_root;
+                storages.extend(copy.filter(|copy| copy.hashed_root() == root).map(|c| (owner, c)));
+            }
+            return Ok(StateTrie::of_parts(scratch.into_trie(), storages));
+        }
+        Err(ChainError::UnknownBlock { block: state.number().to_string() })
+    }
+
+    /// Root of the state after what a simulation has done so far.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] if the chain does not keep still; what the store says if it fails.
+    pub fn simulated_root(&self, simulation: &Simulation) -> Result<B256, ChainError> {
+        let (parent, mut changes) = simulation.changes()?;
+        let mut accounts: AddressSet = changes.accounts.keys().copied().collect();
+        accounts.extend(changes.slots.keys().map(|(owner, _)| *owner));
+        let mut slots: Vec<_> = changes.slots.keys().copied().collect();
+        slots.sort_unstable();
+        self.tries(&parent, &accounts, &slots)?.root_after(&parent, &mut changes)
     }
 }
 

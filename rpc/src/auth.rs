@@ -17,6 +17,8 @@ pub struct Gate {
     pub vhosts: Vec<String>,
     /// Exact origins that may open WebSockets and read answers; `*` is any.
     pub origins: Vec<String>,
+    /// Origins that may open WebSockets although they may read no answers over HTTP.
+    pub upgrades: Vec<String>,
     /// True for a development chain: any port of this machine and Remix are origins too.
     pub is_dev: bool,
 }
@@ -39,7 +41,10 @@ impl Gate {
 
     /// True if a page of this origin may open a WebSocket; no Origin header means no page.
     pub fn is_upgrade_allowed(&self, headers: &HeaderMap) -> bool {
-        headers.get(header::ORIGIN).is_none_or(|origin| self.is_origin_allowed(origin))
+        headers.get(header::ORIGIN).is_none_or(|origin| {
+            let is_named = |named: &String| named == "*" || named.as_bytes() == origin.as_bytes();
+            self.is_origin_allowed(origin) || self.upgrades.iter().any(is_named)
+        })
     }
 
     /// True if a page of this origin may read answers.
@@ -129,5 +134,9 @@ mod tests {
         let listed = Gate { origins: vec!["https://a.example".to_owned()], ..Gate::default() };
         assert!(check(&listed, "https://a.example"));
         assert!(!check(&listed, "https://a.example.evil"));
+        let upgrades = vec!["https://b.example".to_owned()];
+        let named = Gate { upgrades, ..Gate::default() };
+        assert!(check(&named, "https://b.example") && !check(&named, "https://a.example"));
+        assert!(!named.is_origin_allowed(&HeaderValue::from_static("https://b.example")));
     }
 }

@@ -5,6 +5,8 @@ use std::{
     path::PathBuf,
 };
 
+use alloy_primitives::Address;
+use contracts::networks::DIRECTORY;
 use node::config::SignerKey;
 
 use crate::{
@@ -16,6 +18,9 @@ use crate::{
 
 /// Port of JSON-RPC over HTTP and WebSocket, as in every Ethereum client.
 pub const DEFAULT_PORT: u16 = 8545;
+
+/// Port of WebSocket with an address of its own: geth's.
+pub const DEFAULT_WS_PORT: u16 = 8546;
 
 /// Where metrics are served, if they are: geth's port.
 pub const METRICS_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6060);
@@ -47,8 +52,10 @@ pub struct RpcConfig {
     pub http_api: Option<Vec<String>>,
     /// Namespaces over WebSocket; none named are those of HTTP.
     pub ws_api: Option<Vec<String>>,
-    /// A listener of its own for WebSocket, at this port.
-    pub ws_port: Option<u16>,
+    /// Origins whose pages may open WebSockets, beside those of `cors`.
+    pub ws_origins: Vec<String>,
+    /// A listener of its own for WebSocket.
+    pub ws: Option<SocketAddr>,
     /// The socket of the data folder, if there is one.
     pub ipc: Option<IpcConfig>,
     /// The secret of tokens.
@@ -59,6 +66,8 @@ pub struct RpcConfig {
     pub trusted_proxies: Vec<IpAddr>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
+    /// Where the contracts' directory stands.
+    pub directory: Address,
     /// Limits that operators set.
     pub limits: Limits,
 }
@@ -73,18 +82,25 @@ impl Default for RpcConfig {
             cors: Vec::new(),
             http_api: None,
             ws_api: None,
-            ws_port: None,
+            ws_origins: Vec::new(),
+            ws: None,
             ipc: None,
             jwt: None,
             jwt_scope: JwtScope::Admin,
             trusted_proxies: Vec::new(),
             metrics: None,
+            directory: DIRECTORY,
             limits: Limits::default(),
         }
     }
 }
 
 impl RpcConfig {
+    /// True if only this machine reaches it, calls over HTTP and WebSocket alike.
+    pub fn is_loopback(&self) -> bool {
+        self.addr.ip().is_loopback() && self.ws.is_none_or(|ws| ws.ip().is_loopback())
+    }
+
     /// Checks that nobody is let in by accident.
     ///
     /// # Errors
@@ -92,11 +108,12 @@ impl RpcConfig {
     /// signing keys, leave or not; [`RpcStartError::UnknownNamespace`], [`RpcStartError::AdminWithoutToken`],
     /// [`RpcStartError::AnyOrigin`] for what is open; [`RpcStartError::NoSecret`] if tokens are needed and none can be made.
     pub fn validate(&self) -> Result<(), RpcStartError> {
-        let is_loopback = self.addr.ip().is_loopback();
-        match (is_loopback, self.dev_keys.is_empty(), self.allow_remote) {
-            (true, ..) | (false, true, true) => {}
-            (false, false, _) => return Err(RpcStartError::KeysInTheOpen { addr: self.addr }),
-            (false, true, false) => return Err(RpcStartError::NotLoopback { addr: self.addr }),
+        let mut open = [Some(self.addr), self.ws].into_iter().flatten();
+        let open = open.find(|addr| !addr.ip().is_loopback());
+        match (open, self.dev_keys.is_empty(), self.allow_remote) {
+            (None, ..) | (Some(_), true, true) => {}
+            (Some(addr), false, _) => return Err(RpcStartError::KeysInTheOpen { addr }),
+            (Some(addr), true, false) => return Err(RpcStartError::NotLoopback { addr }),
         }
         if let Some(addr) = self.metrics.filter(|at| !at.ip().is_loopback() && !self.allow_remote) {
             return Err(RpcStartError::NotLoopback { addr });
@@ -104,7 +121,7 @@ impl RpcConfig {
         if self.jwt_scope == JwtScope::All && self.jwt.is_none() {
             return Err(RpcStartError::NoSecret);
         }
-        let is_any = self.cors.iter().any(|origin| origin == "*");
+        let is_any = self.cors.iter().chain(&self.ws_origins).any(|origin| origin == "*");
         for access in [self.http_access()?, self.ws_access()?] {
             if is_any && access.is_too_open_for_any_page() {
                 return Err(RpcStartError::AnyOrigin);
@@ -118,7 +135,7 @@ impl RpcConfig {
     /// # Errors
     /// As [`Access::new`].
     pub fn http_access(&self) -> Result<Access, RpcStartError> {
-        self.access(self.http_api.as_deref())
+        self.access(self.http_api.as_deref(), self.addr)
     }
 
     /// What is open over WebSocket.
@@ -126,17 +143,19 @@ impl RpcConfig {
     /// # Errors
     /// As [`Access::new`].
     pub fn ws_access(&self) -> Result<Access, RpcStartError> {
-        self.access(self.ws_api.as_deref().or(self.http_api.as_deref()))
+        let named = self.ws_api.as_deref().or(self.http_api.as_deref());
+        self.access(named, self.ws.unwrap_or(self.addr))
     }
 
-    fn access(&self, named: Option<&[String]>) -> Result<Access, RpcStartError> {
-        let is_public = !self.addr.ip().is_loopback();
+    fn access(&self, named: Option<&[String]>, at: SocketAddr) -> Result<Access, RpcStartError> {
+        let is_public = !at.ip().is_loopback();
         Access::new(named, is_public, !self.dev_keys.is_empty(), self.jwt.is_some())
     }
 
     pub(crate) fn gate(&self) -> Gate {
         let (vhosts, origins) = (self.vhosts.clone(), self.cors.clone());
-        Gate { vhosts, origins, is_dev: !self.dev_keys.is_empty() }
+        let (upgrades, is_dev) = (self.ws_origins.clone(), !self.dev_keys.is_empty());
+        Gate { vhosts, origins, upgrades, is_dev }
     }
 }
 
@@ -192,7 +211,7 @@ pub enum RpcStartError {
     },
     /// Every page that somebody visits could read what is open.
     #[error(
-        "refusing --http.corsdomain '*' while debug, trace or the admin set is open\n  do: name the origins, or close those \
+        "refusing '*' in --http.corsdomain and --ws.origins while debug, trace or the admin set is open\n  do: name the origins, or close those \
          namespaces with --http.api eth,net,web3"
     )]
     AnyOrigin,
@@ -262,6 +281,11 @@ mod tests {
             (config("0.0.0.0:0", false, 0), false),
             (config("192.0.2.1:8545", true, 0), true),
             (config("192.0.2.1:8545", true, 1), false),
+            (
+                RpcConfig { ws: "192.0.2.1:0".parse().ok(), ..config("127.0.0.1:0", false, 0) },
+                false,
+            ),
+            (RpcConfig { ws: "192.0.2.1:0".parse().ok(), ..config("127.0.0.1:0", true, 0) }, true),
         ] {
             assert_eq!(config.validate().is_ok(), is_allowed, "{config:?}");
         }

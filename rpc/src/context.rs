@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::{
     config::{RpcConfig, RpcStartError},
     eth::filter::Filters,
+    layer::Subscribers,
     limits::{self, Limits},
     ots::index::Index,
     pending::PendingCache,
@@ -39,12 +40,16 @@ pub struct Context {
     pub work: Work,
     /// True if strangers can reach this listener, so that ranges are limited.
     pub is_public: bool,
+    /// Where the contracts' directory stands.
+    pub directory: Address,
     /// Limits that the operator set.
     pub limits: Limits,
     /// Recent blocks as JSON.
     pub ready: Ready,
     /// A place for each subscription.
     pub subscriptions: Arc<Semaphore>,
+    /// How many of them each address has.
+    pub subscribers: Subscribers,
 }
 
 impl Context {
@@ -66,10 +71,12 @@ impl Context {
             addresses: Index::default(),
             pending: PendingCache::default(),
             work: Work::default(),
-            is_public: !config.addr.ip().is_loopback(),
+            is_public: !config.is_loopback(),
+            directory: config.directory,
             limits: config.limits,
             ready: Ready::default(),
             subscriptions: Arc::new(Semaphore::new(limits::SUBSCRIPTIONS)),
+            subscribers: Subscribers::default(),
         })
     }
 

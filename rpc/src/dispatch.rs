@@ -2,24 +2,29 @@
 //!
 //! A *read* answers on the runtime's thread from what is in memory. *Work* runs the EVM or walks
 //! blocks on a thread of its own ([`crate::work`]). A *command* waits for the node. A handler that
-//! panics answers -32603.
+//! panics answers -32603. Subscriptions are jsonrpsee's: it keeps who has which.
 
 use std::{
+    fmt,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
 };
 
-use jsonrpsee::{Methods, RpcModule};
+use alloy_primitives::map::HashMap;
+use jsonrpsee::{MethodCallback, Methods, RpcModule};
 
 use crate::{
     admin, clique,
     context::Context,
     debug::{raw, state as debug_state, trace as debug_trace},
     error::{RpcError, RpcResult},
-    eth::{account, block, call, config, fee, fill, filter, log, submit, sync, transaction},
-    net,
+    eth::{
+        account, block, call, config, fee, fill, filter, log, submit, sync, transaction, typed_data,
+    },
+    layer::MODULES,
+    med, miner, net,
     ots::{block as ots_block, search, transaction as ots_transaction},
     param::Args,
     perm, simulate, subscribe,
@@ -27,8 +32,10 @@ use crate::{
     txpool, web3,
 };
 
-type Read = fn(&Context, &Args) -> RpcResult;
-type Command = fn(Arc<Context>, Args) -> Pin<Box<dyn Future<Output = RpcResult> + Send>>;
+/// A method that answers from what is here.
+pub type Read = fn(&Context, &Args) -> RpcResult;
+/// A method that waits.
+pub type Command = fn(Arc<Context>, Args) -> Pin<Box<dyn Future<Output = RpcResult> + Send>>;
 
 const READS: &[(&str, Read)] = &[
     ("web3_clientVersion", web3::client_version),
@@ -47,6 +54,7 @@ const READS: &[(&str, Read)] = &[
     ("eth_coinbase", net::coinbase),
     ("eth_accounts", submit::accounts),
     ("eth_sign", submit::sign),
+    ("eth_signTypedData_v4", typed_data::sign),
     ("eth_pendingTransactions", submit::pending),
     ("eth_config", config::config),
     ("eth_capabilities", config::capabilities),
@@ -101,6 +109,12 @@ const READS: &[(&str, Read)] = &[
     ("perm_getAccountsAllowlist", perm::accounts),
     ("perm_getNodesAllowlist", perm::nodes),
     ("erigon_getHeaderByNumber", ots_block::header_by_number),
+    ("miner_start", miner::start),
+    ("miner_stop", miner::stop),
+    ("miner_setGasPrice", miner::set_gas_price),
+    ("miner_setGasLimit", miner::set_gas_limit),
+    ("miner_setExtra", miner::set_extra),
+    ("miner_setEtherbase", miner::set_etherbase),
 ];
 
 const WORK: &[(&str, Read)] = &[
@@ -153,6 +167,21 @@ const WORK: &[(&str, Read)] = &[
     ("ots_getBlockTransactions", ots_block::transactions),
     ("ots_searchTransactionsBefore", search::before),
     ("ots_searchTransactionsAfter", search::after),
+    ("med_contracts", med::contracts),
+    ("med_getInstitution", med::institution),
+    ("med_getInstitutions", med::institutions),
+    ("med_getDataset", med::dataset),
+    ("med_getDatasets", med::datasets),
+    ("med_getGrant", med::grant),
+    ("med_getGrants", med::grants),
+    ("med_getDelivery", med::delivery),
+    ("med_getDeliveries", med::deliveries),
+    ("med_getComplaint", med::complaint),
+    ("med_getComplaints", med::complaints),
+    ("med_getScore", med::score),
+    ("med_getJob", med::job),
+    ("med_getJobs", med::jobs),
+    ("med_getBatch", med::batch),
 ];
 
 const COMMANDS: &[(&str, Command)] = &[
@@ -160,38 +189,111 @@ const COMMANDS: &[(&str, Command)] = &[
     ("eth_sendTransaction", |context, args| Box::pin(submit::send(context, args))),
     ("admin_importChain", |context, args| Box::pin(admin::import_chain(context, args))),
     ("eth_sendRawTransactionSync", |context, args| Box::pin(sync::send_raw(context, args))),
+    ("debug_setHead", |context, args| Box::pin(debug_state::set_head(context, args))),
 ];
 
+/// What the connection answers itself, beside the table: subscriptions, and what is open.
+const BESIDE: [&str; 3] = ["eth_subscribe", "eth_unsubscribe", MODULES];
+
+/// The names of all methods.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let reads = READS.iter().chain(WORK).map(|(name, _)| *name);
+    reads.chain(COMMANDS.iter().map(|(name, _)| *name)).chain(BESIDE)
+}
+
+/// What answers a method.
+#[derive(Debug, Clone, Copy)]
+pub enum Handler {
+    /// On the thread that asks.
+    Read(Read),
+    /// On a thread where it may take its time.
+    Work(Read),
+    /// It waits for the node.
+    Command(Command),
+}
+
 /// All methods of a listener.
-pub fn methods(context: Arc<Context>) -> Methods {
-    let mut module = RpcModule::from_arc(context);
-    let once = "no name stands twice in the table";
-    for &(name, read) in READS {
-        let run = move |params: jsonrpsee::types::Params<'_>, context: &Context, _: &_| {
-            guard(|| read(context, &Args::parse(params.as_str())?))
-        };
-        module.register_method(name, run).expect(once);
+pub struct Table {
+    handlers: HashMap<&'static str, Handler>,
+    subscriptions: Methods,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Table")
+            .field("methods", &self.handlers.len())
+            .finish_non_exhaustive()
     }
-    for &(name, work) in WORK {
-        let run = move |params: jsonrpsee::types::Params<'static>, context: Arc<Context>, _| async move {
-            let args = Args::parse(params.as_str())?;
-            let run = Arc::clone(&context);
-            context.work.run(move || guard(|| work(&run, &args))).await
-        };
-        module.register_async_method(name, run).expect(once);
+}
+
+impl Table {
+    /// All of them.
+    pub fn new(context: Arc<Context>) -> Self {
+        let reads = READS.iter().map(|&(name, read)| (name, Handler::Read(read)));
+        let work = WORK.iter().map(|&(name, work)| (name, Handler::Work(work)));
+        let commands = COMMANDS.iter().map(|&(name, command)| (name, Handler::Command(command)));
+        let handlers = reads.chain(work).chain(commands).collect();
+        let mut module = RpcModule::from_arc(context);
+        subscribe::register(&mut module).expect("no name stands twice in the table");
+        Self { handlers, subscriptions: module.into() }
     }
-    for &(name, command) in COMMANDS {
-        let run = move |params: jsonrpsee::types::Params<'static>, context, _| async move {
-            command(context, Args::parse(params.as_str())?).await
-        };
-        module.register_async_method(name, run).expect(once);
+
+    /// What answers this method.
+    pub fn handler(&self, name: &str) -> Option<Handler> {
+        self.handlers.get(name).copied()
     }
-    subscribe::register(&mut module).expect(once);
-    module.into()
+
+    /// True if this method runs the EVM or walks blocks.
+    pub fn is_work(&self, name: &str) -> bool {
+        matches!(self.handler(name), Some(Handler::Work(_)))
+    }
+
+    /// What begins or ends subscriptions by this name.
+    pub fn subscription(&self, name: &str) -> Option<&MethodCallback> {
+        self.subscriptions.method(name)
+    }
+
+    /// The names of all methods.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.handlers.keys().copied().chain(self.subscriptions.method_names())
+    }
+}
+
+impl Handler {
+    /// Answers one call.
+    ///
+    /// # Errors
+    /// Those of the method; -32603 if it panics.
+    pub async fn answer(self, context: &Arc<Context>, args: Args) -> RpcResult {
+        match self {
+            Self::Read(read) => guard(|| read(context, &args)),
+            Self::Work(work) => {
+                let run = Arc::clone(context);
+                context.work.run(move || guard(|| work(&run, &args))).await
+            }
+            Self::Command(command) => command(Arc::clone(context), args).await,
+        }
+    }
 }
 
 /// Turns a panic of ours into -32603; the message and place are in the log already.
-fn guard(run: impl FnOnce() -> RpcResult) -> RpcResult {
+pub fn guard(run: impl FnOnce() -> RpcResult) -> RpcResult {
     catch_unwind(AssertUnwindSafe(run))
         .unwrap_or_else(|_| Err(RpcError::Internal("a handler panicked".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_stands_twice() {
+        let names = READS.iter().map(|(name, _)| name);
+        let names = names.chain(WORK.iter().map(|(name, _)| name));
+        let names: Vec<_> = names.chain(COMMANDS.iter().map(|(name, _)| name)).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
 }

@@ -5,7 +5,7 @@
 //! keys; a filter in front of the node may take the first. So the envelope is read here, strictly,
 //! and only the inner call goes to jsonrpsee.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -43,7 +43,7 @@ pub struct Call<'a> {
     /// The id as it came.
     pub id: &'a str,
     /// Method name.
-    pub method: String,
+    pub method: Cow<'a, str>,
     /// Parameters as they came.
     pub params: Option<&'a str>,
 }
@@ -57,6 +57,10 @@ impl<'a> Envelope<'a> {
         let text = std::str::from_utf8(body).map_err(|_| RpcError::Parse)?;
         if exceeds_depth(text) {
             return Err(RpcError::Parse);
+        }
+        // nearly every body is one sound request: it is read once
+        if let Ok(Members(members)) = serde_json::from_str(text) {
+            return Ok(Self::Single(Entry::new(&members)));
         }
         let value: &RawValue = serde_json::from_str(text).map_err(|_| RpcError::Parse)?;
         if !value.get().starts_with('[') {
@@ -73,19 +77,27 @@ impl<'a> Envelope<'a> {
 
 impl<'a> Entry<'a> {
     fn parse(value: &'a RawValue) -> Self {
-        let invalid = |id| Self::Invalid { id, error: RpcError::InvalidRequest("invalid request") };
-        let Ok(Members(members)) = serde_json::from_str(value.get()) else {
-            return invalid("null");
+        match serde_json::from_str(value.get()) {
+            Ok(Members(members)) => Self::new(&members),
+            Err(_) => Self::invalid("null"),
+        }
+    }
+
+    fn invalid(id: &'a str) -> Self {
+        Self::Invalid { id, error: RpcError::InvalidRequest("invalid request") }
+    }
+
+    fn new(members: &[(Key<'a>, &'a RawValue)]) -> Self {
+        let invalid = Self::invalid;
+        let get = |name: &str| {
+            members.iter().find(|(key, _)| key.0 == name).map(|(_, value)| value.get())
         };
-        let get =
-            |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| value.get());
         let id = get("id");
         let Ok(id) = id.map(validate_id).transpose() else { return invalid("null") };
-        let text = |raw: Option<&str>| raw.and_then(|raw| serde_json::from_str::<String>(raw).ok());
-        let method = text(get("method")).filter(|method| !method.is_empty());
-        let is_version_2 = text(get("jsonrpc")).as_deref() == Some("2.0");
+        let method = get("method").and_then(text).filter(|method| !method.is_empty());
+        let is_version_2 = get("jsonrpc").and_then(text).as_deref() == Some("2.0");
         match (id, method) {
-            _ if !is_version_2 || has_duplicate(&members) => invalid(id.unwrap_or("null")),
+            _ if !is_version_2 || has_duplicate(members) => invalid(id.unwrap_or("null")),
             (_, None) => invalid(id.unwrap_or("null")),
             (None, Some(_)) => Self::Notification,
             (Some(id), Some(method)) => Self::Call(Call { id, method, params: get("params") }),
@@ -108,11 +120,20 @@ fn validate_id(raw: &str) -> Result<&str, ()> {
     if is_scalar && raw.len() <= limits::ID_BYTES { Ok(raw) } else { Err(()) }
 }
 
-fn has_duplicate(members: &[(String, &RawValue)]) -> bool {
-    members
-        .iter()
-        .enumerate()
-        .any(|(index, (key, _))| members[..index].iter().any(|(earlier, _)| earlier == key))
+fn has_duplicate(members: &[(Key<'_>, &RawValue)]) -> bool {
+    let is_earlier = |index: usize, key: &Key<'_>| {
+        members[..index].iter().any(|(earlier, _)| earlier.0 == key.0)
+    };
+    members.iter().enumerate().any(|(index, (key, _))| is_earlier(index, key))
+}
+
+/// The text of a JSON string, borrowed if nothing in it is escaped.
+fn text(raw: &str) -> Option<Cow<'_, str>> {
+    let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(raw).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
 }
 
 /// True if lists and objects nest deeper than [`limits::JSON_DEPTH`]; brackets inside of strings do
@@ -137,7 +158,32 @@ fn exceeds_depth(text: &str) -> bool {
 }
 
 /// An object with all of its members, in order, equal keys included.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+struct Members<'a>(Vec<(Key<'a>, &'a RawValue)>);
+
+/// The name of a member.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl<'de> Visitor<'de> for Name {
+            type Value = Key<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a member")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -152,7 +198,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 /// No request of ours has more members; the rest could only cost time.
                 const MEMBERS: usize = 32;
-                let mut members = Vec::new();
+                let mut members = Vec::with_capacity(4);
                 while let Some(member) = map.next_entry()? {
                     if members.len() == MEMBERS {
                         return Err(serde::de::Error::custom("too many members"));

@@ -3,6 +3,8 @@
 //! The words are geth's, because ethers, viem and web3.py tell errors apart by them. Our own faults
 //! say `internal error` to the client and the rest to the log.
 
+use std::time::Duration;
+
 use alloy_primitives::{Bytes, U256, hex};
 use chain::error::ChainError;
 use jsonrpsee::types::ErrorObjectOwned;
@@ -42,9 +44,15 @@ pub enum RpcError {
     /// A WebSocket or IPC message is larger than it may be (-32007).
     #[error("Request is too big")]
     TooLargeMessage,
-    /// It took too long and was stopped (-32002).
+    /// A batch took too long, and the rest of it was not run (-32002).
     #[error("request timed out after {}s", .0.as_secs())]
-    Timeout(std::time::Duration),
+    Timeout(Duration),
+    /// A run of the EVM took too long and was stopped (-32000).
+    #[error("execution aborted (timeout = {})", go_duration(*.0))]
+    Aborted(Duration),
+    /// A trace took too long and was stopped (-32000).
+    #[error("execution timeout")]
+    TraceTimeout,
     /// An error with a code and data of its own.
     #[error("{message}")]
     Coded {
@@ -82,7 +90,7 @@ impl RpcError {
             Self::MethodNotFound(_) | Self::NotificationsNotSupported => -32601,
             Self::Params(_) => -32602,
             Self::Internal(_) => -32603,
-            Self::Server(_) => -32000,
+            Self::Server(_) | Self::Aborted(_) | Self::TraceTimeout => -32000,
             Self::Timeout(_) => -32002,
             Self::Coded { code, .. } => *code,
             Self::TooLarge => -32003,
@@ -142,6 +150,14 @@ impl From<SubmitError> for RpcError {
             SubmitError::Stopped => Self::Internal(error.to_string()),
             other => Self::Server(other.to_string()),
         }
+    }
+}
+
+/// Whole seconds as Go writes them: `5s`, `1m30s`.
+fn go_duration(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (0, secs) => format!("{secs}s"),
+        (minutes, secs) => format!("{minutes}m{secs}s"),
     }
 }
 
@@ -225,6 +241,15 @@ mod tests {
         assert_eq!(revert_reason(&bytes).as_deref(), Some("arithmetic underflow or overflow"));
         bytes[35] = 0x77;
         assert_eq!(revert_reason(&bytes).as_deref(), Some("unknown panic code: 0x77"));
+    }
+
+    #[test]
+    fn a_stopped_run_says_what_geth_says() {
+        for (secs, text) in [(5, "5s"), (60, "1m0s"), (90, "1m30s")] {
+            let error = RpcError::Aborted(Duration::from_secs(secs));
+            let want = format!("execution aborted (timeout = {text})");
+            assert_eq!((error.code(), error.to_string()), (-32000, want));
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! envelope ▶ method set ▶ cost ▶ ready bytes, or the method ▶ size ▶ metrics
 //! ```
 //!
-//! jsonrpsee keeps the table of methods and the subscriptions; the envelope around a call is ours ([`crate::envelope`]),
-//! so ids come back byte for byte. Neighbouring `eth_sendRawTransaction` of a batch travel to the node together; nobody
+//! jsonrpsee keeps the subscriptions; the table of methods ([`crate::dispatch`]) and the envelope around a call are ours
+//! ([`crate::envelope`]), so ids come back byte for byte and an answer is written once. Neighbouring `eth_sendRawTransaction` of a batch travel to the node together; nobody
 //! can tell from the answers.
 
 use std::{
@@ -15,7 +15,7 @@ use std::{
 };
 
 use jsonrpsee::{
-    ConnectionId, Extensions, MethodCallback, Methods,
+    ConnectionId, Extensions, MethodCallback,
     core::server::{BoundedSubscriptions, MethodSink, SubscriptionState},
     types::{Id, Params},
 };
@@ -25,10 +25,12 @@ use tokio::sync::{Notify, mpsc};
 use crate::{
     access::{Access, Trust},
     context::Context,
+    dispatch::Table,
     envelope::{Call, Entry, Envelope},
     error::RpcError,
-    eth::submit,
+    eth::{call, submit},
     limits,
+    listener::{Addresses, Place},
     metrics::Metrics,
     param::Args,
     rate::{self, Rate},
@@ -39,6 +41,8 @@ use crate::{
 
 /// The method whose calls travel together.
 const SUBMIT: &str = "eth_sendRawTransaction";
+/// The method that is answered at once if it is short.
+const CALL: &str = "eth_call";
 /// The method whose answer depends on the connection.
 pub const MODULES: &str = "rpc_modules";
 /// Room for the longest answer to one submission, its id aside: geth's words and a few numbers.
@@ -54,7 +58,7 @@ pub struct Door {
     /// What handlers reach.
     pub context: Arc<Context>,
     /// The table.
-    pub methods: Methods,
+    pub table: Arc<Table>,
     /// Which of it is open here.
     pub access: Access,
     /// Counts and times.
@@ -126,6 +130,7 @@ async fn answer_batch(
     }
     let mut out = String::from("[");
     let (mut rest, mut refused) = (entries, 0);
+    let mut spent = Duration::ZERO;
     while let Some((entry, later)) = rest.split_first() {
         let together = leading_submits(rest, out.len());
         if together > 1 && admit_submits(door, caller, together).is_ok() {
@@ -135,10 +140,19 @@ async fn answer_batch(
             continue;
         }
         rest = later;
+        let refuse = |error: &RpcError| {
+            matches!(entry, Entry::Call(_)).then(|| Reply::failure(entry.id(), error))
+        };
+        let is_work = matches!(entry, Entry::Call(call) if door.table.is_work(&call.method));
         let reply = if out.len() > limits::ANSWER_BYTES {
-            matches!(entry, Entry::Call(_)).then(|| Reply::failure(entry.id(), &RpcError::TooLarge))
+            refuse(&RpcError::TooLarge)
+        } else if is_work && spent > limits::BATCH_TIME {
+            refuse(&RpcError::Timeout(limits::BATCH_TIME))
         } else {
-            answer_entry(door, caller, entry, answer).await
+            let begun = Instant::now();
+            let reply = answer_entry(door, caller, entry, answer).await;
+            spent += if is_work { begun.elapsed() } else { Duration::ZERO };
+            reply
         };
         refused += usize::from(answer.retry_after.is_some());
         append(&mut out, reply.as_ref());
@@ -171,7 +185,7 @@ fn admit_submits(door: &Door, caller: &Caller, count: usize) -> Result<(), RpcEr
     if !door.access.allows(SUBMIT, caller.trust) {
         return Err(RpcError::MethodNotFound(SUBMIT.to_owned()));
     }
-    let units = rate::cost(SUBMIT).saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    let units = || rate::cost(SUBMIT).saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     charge(door, caller, units).map_err(|_| RpcError::TooLarge)
 }
 
@@ -248,8 +262,8 @@ impl From<RpcError> for Refusal {
 }
 
 /// Takes the units of a call.
-fn charge(door: &Door, caller: &Caller, units: u32) -> Result<(), Duration> {
-    caller.charged.map_or(Ok(()), |address| door.rate.charge(address, units))
+fn charge(door: &Door, caller: &Caller, units: impl FnOnce() -> u32) -> Result<(), Duration> {
+    caller.charged.map_or(Ok(()), |address| door.rate.charge(address, units()))
 }
 
 async fn answer_call(
@@ -258,11 +272,11 @@ async fn answer_call(
     call: &Call<'_>,
     answer: &mut Answer,
 ) -> Result<Reply, Refusal> {
-    let unknown = || RpcError::MethodNotFound(call.method.clone());
+    let unknown = || RpcError::MethodNotFound(call.method.clone().into_owned());
     if !door.access.allows(&call.method, caller.trust) {
         return Err(unknown().into());
     }
-    if let Err(wait) = charge(door, caller, rate::cost(&call.method)) {
+    if let Err(wait) = charge(door, caller, || rate::cost(&call.method)) {
         answer.retry_after = Some(wait);
         door.metrics.count_refused("rate");
         let millis = wait.as_millis().max(1);
@@ -270,20 +284,39 @@ async fn answer_call(
     }
     if call.method == MODULES {
         let () = Args::parse(call.params)?.read()?;
-        let modules = door.access.modules(door.methods.method_names(), caller.trust);
+        let modules = door.access.modules(door.table.names(), caller.trust);
         return Ok(Reply::ready(call.id, modules.to_string().into()));
     }
-    if let Some(result) = ready::answer(&door.context, &call.method, call.params).await {
+    if ready::knows(&call.method)
+        && let Some(result) = ready::answer(&door.context, &call.method, call.params).await
+    {
         return Ok(Reply::ready(call.id, result?));
     }
-    let callback = door.methods.method(&call.method).ok_or_else(unknown)?;
+    if let Some(handler) = door.table.handler(&call.method) {
+        let args = Args::parse(call.params)?.of(caller.charged);
+        if call.method == CALL
+            && let Some(result) = call::at_once(&door.context, &args)
+        {
+            return Ok(Reply::result(call.id, &result?));
+        }
+        return Ok(Reply::result(call.id, &handler.answer(&door.context, args).await?));
+    }
+    subscribe_or_end(door, caller, call, answer).await
+}
+
+/// Begins or ends a subscription.
+async fn subscribe_or_end(
+    door: &Door,
+    caller: &Caller,
+    call: &Call<'_>,
+    answer: &mut Answer,
+) -> Result<Reply, Refusal> {
+    let unknown = || RpcError::MethodNotFound(call.method.clone().into_owned());
+    let callback = door.table.subscription(&call.method).ok_or_else(unknown)?;
     let (id, params) = (Id::Number(0), Params::new(call.params));
     let (limit, extensions) = (limits::ANSWER_BYTES, Extensions::new());
     let response = match callback {
-        MethodCallback::Sync(run) => run(id, params, limit, extensions),
-        MethodCallback::Async(run) => {
-            run(id, params.into_owned(), ConnectionId(0), limit, extensions).await
-        }
+        MethodCallback::Sync(_) | MethodCallback::Async(_) => return Err(unknown().into()),
         MethodCallback::Subscription(run) => {
             let session = caller.session.as_ref().ok_or(RpcError::NotificationsNotSupported)?;
             let permit = door.context.subscriptions.clone().try_acquire_owned();
@@ -293,6 +326,10 @@ async fn answer_call(
                 let most = limits::SUBSCRIPTIONS_PER_CONNECTION as usize;
                 too_many_subscriptions("on one connection", most)
             })?;
+            let place = match caller.charged.map(rate::network) {
+                None => None,
+                Some(address) => Some(door.context.subscribers.take(address)?),
+            };
             let (to_stream, mut stream) = mpsc::channel(STREAM_BUFFER);
             let state = SubscriptionState {
                 conn_id: session.id,
@@ -300,7 +337,7 @@ async fn answer_call(
                 subscription_permit,
             };
             let mut extensions = extensions;
-            extensions.insert(Arc::new(permit));
+            extensions.insert(Arc::new((permit, place)));
             extensions.insert(Arc::clone(&session.hangup));
             let response = run(id, params, MethodSink::new(to_stream), state, extensions).await;
             // the answer goes into the stream too
@@ -327,6 +364,19 @@ async fn answer_call(
             Err(Refusal::Written(Reply::Text(with_id(call.id, response.as_json().get())), code))
         }
         None => Ok(Reply::Text(with_id(call.id, response.as_json().get()))),
+    }
+}
+
+/// Who has how many subscriptions.
+#[derive(Debug, Default)]
+pub struct Subscribers(Arc<Addresses>);
+
+impl Subscribers {
+    /// A place for one more.
+    fn take(&self, address: IpAddr) -> Result<Place, RpcError> {
+        let most = limits::SUBSCRIPTIONS_PER_ADDRESS;
+        let place = Addresses::take(&self.0, address, most);
+        place.ok_or_else(|| too_many_subscriptions("of one address", most))
     }
 }
 

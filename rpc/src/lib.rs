@@ -4,7 +4,7 @@
 //! `listener` (sockets), [`server`] (HTTP) with [`auth`] (Host, Origin) and [`jwt`], or `session` (`websocket`, `ipc`),
 //! then [`envelope`] and [`layer`] (ids, batches; [`access`], [`rate`], [`metrics`]), [`dispatch`] (the table of methods),
 //! and ends in a handler: [`eth`], [`net`], [`web3`], [`txpool`], [`clique`], [`debug`], [`trace`], [`ots`], [`simulate`],
-//! [`admin`], [`perm`], or a subscription of [`subscribe`]; recent blocks are [`ready`] as JSON. [`fault`] words what went
+//! [`admin`], [`perm`], [`miner`], [`med`], or a subscription of [`subscribe`]; recent blocks are [`ready`] as JSON. [`fault`] words what went
 //! wrong in a contract, [`voice`] says whose forms hold. Handlers read their parameters through [`param`] and [`block_id`],
 //! find everything in [`context`], do long work on [`work`]'s threads, write numbers through [`render`],
 //! and fail with [`error`]'s codes. [`limits`] bounds what a client can ask for.
@@ -35,7 +35,9 @@ pub mod jwt;
 pub mod layer;
 pub mod limits;
 mod listener;
+pub mod med;
 pub mod metrics;
+pub mod miner;
 pub mod net;
 pub mod ots;
 pub mod param;

@@ -49,21 +49,29 @@ pub const SEND_BUFFER: usize = 1_024;
 pub const RECEIPTS_SUBSCRIBED: usize = 200;
 /// Polling filters of all clients together.
 pub const FILTERS: usize = 10_000;
+/// Polling filters of one address; this machine's own are not counted.
+pub const FILTERS_PER_ADDRESS: usize = 256;
+/// Subscriptions of one address; this machine's own are not counted.
+pub const SUBSCRIPTIONS_PER_ADDRESS: usize = 256;
 /// A filter that nobody polls ends after this time.
 pub const FILTER_LIFE: Duration = Duration::from_secs(5 * 60);
 /// Hashes of arrived transactions kept for polling filters; a slower poller misses the oldest.
 pub const PENDING_RING: usize = 65_536;
 /// Gas of one `eth_call` or estimate.
 pub const CALL_GAS: u64 = 50_000_000;
-/// Time of one `eth_call` or estimate.
+/// Time of one `eth_call`, estimate, simulation or trace.
 pub const CALL_TIME: Duration = Duration::from_secs(5);
+/// Time that an `eth_call` may take on the thread that answers everybody; one that is longer starts again on another.
+pub const CALL_AT_ONCE: Duration = Duration::from_micros(300);
+/// Time of all runs of the EVM of one batch.
+pub const BATCH_TIME: Duration = Duration::from_secs(10);
 /// Gas of one transaction under Osaka rules (EIP-7825).
 pub const OSAKA_TX_GAS: u64 = 16_777_216;
 /// Accounts in one set of state overrides.
 pub const OVERRIDE_ACCOUNTS: usize = 1_024;
 /// Runs of `eth_createAccessList` until its list is stable.
 pub const ACCESS_LIST_ROUNDS: usize = 10;
-/// Time of one trace, all of its transactions together.
+/// Time of a search through the state that no index helps.
 pub const TRACE_TIME: Duration = Duration::from_secs(5);
 /// Steps that the default tracer shows of one transaction: about 100 MB of JSON.
 pub const TRACE_STEPS: usize = 200_000;
@@ -106,6 +114,8 @@ pub const WORK_WAIT: Duration = Duration::from_secs(5);
 pub const READY_BLOCKS: usize = 128;
 /// Bytes of that JSON.
 pub const READY_BYTES: usize = 256 * 1024 * 1024;
+/// Most that a transaction's gas may cost, wei: one ether, against slipped digits.
+pub const TX_FEE: u128 = 1_000_000_000_000_000_000;
 /// Bytes of one raw transaction.
 pub const RAW_TRANSACTION_BYTES: usize = 131_072;
 /// Time running calls and connections have to end when the server stops: longer than any call may take.
@@ -122,6 +132,10 @@ pub struct Limits {
     pub call_time: Duration,
     /// Blocks of one `eth_getLogs` on a listener that strangers can reach (`--rpc.logs.range`).
     pub log_range: u64,
+    /// Most that the gas of a transaction may cost, wei (`--rpc.txfeecap`).
+    pub tx_fee: u128,
+    /// Transactions are taken that are valid on any chain (`--rpc.allow-unprotected-txs`).
+    pub takes_unprotected: bool,
 }
 
 impl Default for Limits {
@@ -131,6 +145,8 @@ impl Default for Limits {
             call_gas: CALL_GAS,
             call_time: CALL_TIME,
             log_range: LOG_RANGE,
+            tx_fee: TX_FEE,
+            takes_unprotected: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
     pin::Pin,
@@ -10,13 +11,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::response::Response;
 use http::Request;
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -24,7 +22,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, Sleep},
 };
-use tower::ServiceExt as _;
 
 use crate::{
     limits,
@@ -42,6 +39,16 @@ const NO_PLACE: &[u8] =
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// What answers the requests of a listener.
+pub(crate) trait Front: Clone + Send + Sync + 'static {
+    /// Answers one.
+    fn answer(
+        &self,
+        peer: Peer,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response> + Send;
+}
+
 /// What a listener needs beside its socket.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
@@ -54,7 +61,7 @@ pub(crate) struct Rules {
 /// [`limits::STOP_TIME`].
 pub(crate) async fn accept_until(
     listener: TcpListener,
-    router: Router,
+    front: impl Front,
     rules: Rules,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -72,7 +79,9 @@ pub(crate) async fn accept_until(
                 let is_counted =
                     !peer.ip().is_loopback() && !rules.trusted_proxies.contains(&peer.ip());
                 let place = Arc::clone(&permits).try_acquire_owned().ok();
-                let place = place.zip(Addresses::take(&addresses, is_counted.then(|| peer.ip())));
+                let place = place.zip(is_counted.then(|| peer.ip()).map_or(Some(None), |ip| {
+                    Addresses::take(&addresses, ip, limits::CONNECTIONS_PER_ADDRESS).map(Some)
+                }));
                 let Some(place) = place else {
                     rules.metrics.count_refused("connections");
                     // it is told if it listens; nobody waits for that
@@ -81,7 +90,7 @@ pub(crate) async fn accept_until(
                     continue;
                 };
                 let open = rules.metrics.open(Transport::Http);
-                let serve = serve(socket, peer, router.clone(), stop.clone());
+                let serve = serve(socket, peer, front.clone(), stop.clone());
                 connections.spawn(async move {
                     serve.await;
                     drop((place, open));
@@ -108,26 +117,22 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    front: impl Front,
     mut stop: watch::Receiver<bool>,
 ) {
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "cannot turn off Nagle's algorithm");
     }
-    let service = router.map_request(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
-        request
+    let service = service_fn(|request: Request<Incoming>| {
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(Peer(peer), request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIME)
         .max_buf_size(limits::HEADER_BYTES)
         .max_headers(limits::HEADER_COUNT)
-        .serve_connection(
-            TokioIo::new(Patient::new(socket, limits::WRITE_TIME)),
-            TowerToHyperService::new(service),
-        )
+        .serve_connection(TokioIo::new(Patient::new(socket, limits::WRITE_TIME)), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -142,32 +147,30 @@ async fn serve(
     }
 }
 
-/// Open connections by address.
+/// Something that each address may have so many of.
 #[derive(Debug, Default)]
-struct Addresses(Mutex<HashMap<IpAddr, usize>>);
+pub(crate) struct Addresses(Mutex<HashMap<IpAddr, usize>>);
 
 /// A place of an address, free again when dropped.
 #[derive(Debug)]
-struct Place(Arc<Addresses>, Option<IpAddr>);
+pub(crate) struct Place(Arc<Addresses>, IpAddr);
 
 impl Addresses {
-    /// A place for this address, if it has one left; everybody has who is not counted.
-    fn take(addresses: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        if let Some(address) = address {
-            let mut counts = addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = counts.entry(address).or_default();
-            if *count >= limits::CONNECTIONS_PER_ADDRESS {
-                return None;
-            }
-            *count += 1;
+    /// A place for this address, if it has fewer than `most`.
+    pub(crate) fn take(addresses: &Arc<Self>, address: IpAddr, most: usize) -> Option<Place> {
+        let mut counts = addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
         }
+        *count += 1;
         Some(Place(Arc::clone(addresses), address))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(address) = self.1 else { return };
+        let address = self.1;
         let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&address) {
             *count -= 1;
@@ -262,15 +265,17 @@ mod tests {
     #[test]
     fn an_address_has_so_many_places() {
         let addresses = Arc::new(Addresses::default());
-        let one = "203.0.113.1".parse().ok();
-        let mut places: Vec<_> = (0..limits::CONNECTIONS_PER_ADDRESS)
-            .map(|_| Addresses::take(&addresses, one).expect("a place"))
-            .collect();
-        assert!(Addresses::take(&addresses, one).is_none());
-        assert!(Addresses::take(&addresses, "203.0.113.2".parse().ok()).is_some());
-        assert!(Addresses::take(&addresses, None).is_some());
+        let take = |text: &str| {
+            let address = text.parse().expect("an address");
+            Addresses::take(&addresses, address, 100)
+        };
+        let mut places: Vec<_> = (0..100).map(|_| take("203.0.113.1").expect("a place")).collect();
+        assert!(take("203.0.113.1").is_none());
+        assert!(take("203.0.113.2").is_some());
         places.pop();
-        assert!(Addresses::take(&addresses, one).is_some());
+        assert!(take("203.0.113.1").is_some());
+        drop(places);
+        assert!(addresses.0.lock().expect("no panic").is_empty(), "nothing is remembered");
     }
 
     #[tokio::test]

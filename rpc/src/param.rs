@@ -4,6 +4,8 @@
 //! digits; the letter case of digits is free, that of the prefix is not. alloy's own types are more
 //! lenient, so nothing is read through them.
 
+use std::net::IpAddr;
+
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use serde_json::Value;
 
@@ -11,7 +13,11 @@ use crate::error::RpcError;
 
 /// The parameters of one call, in order.
 #[derive(Debug, Clone)]
-pub struct Args(Vec<Value>);
+pub struct Args {
+    values: Vec<Value>,
+    /// Whose call it is, unless this machine's own.
+    pub caller: Option<IpAddr>,
+}
 
 impl Args {
     /// Reads the raw `params` member; absent or `null` is an empty list.
@@ -20,11 +26,17 @@ impl Args {
     /// -32602 if it is anything but a list.
     pub fn parse(raw: Option<&str>) -> Result<Self, RpcError> {
         match raw.map(serde_json::from_str) {
-            None | Some(Ok(Value::Null)) => Ok(Self(Vec::new())),
-            Some(Ok(Value::Array(values))) => Ok(Self(values)),
+            None | Some(Ok(Value::Null)) => Ok(Self { values: Vec::new(), caller: None }),
+            Some(Ok(Value::Array(values))) => Ok(Self { values, caller: None }),
             Some(Ok(_)) => Err(RpcError::Params("non-array args".to_owned())),
             Some(Err(_)) => Err(RpcError::Parse),
         }
+    }
+
+    /// The same, of this caller.
+    #[must_use]
+    pub fn of(self, caller: Option<IpAddr>) -> Self {
+        Self { caller, ..self }
     }
 
     /// Reads a tuple of parameters.
@@ -32,7 +44,7 @@ impl Args {
     /// # Errors
     /// -32602 naming the first parameter that is wrong or absent, or that there are too many.
     pub fn read<T: Params>(&self) -> Result<T, RpcError> {
-        T::read(&self.0)
+        T::read(&self.values)
     }
 
     fn get<T: Param>(values: &[Value], index: usize) -> Result<T, RpcError> {

@@ -8,12 +8,14 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Transaction as _, Typed2718 as _, proofs::ordered_trie_root_with_encoder};
+use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, U256};
 use chain::{
-    block::Header,
+    block::{Header, Receipt, logs_bloom, receipts_root},
     clique::{SEAL_BYTES, VANITY_BYTES},
     executor::simulate::Refused,
+    pool::PoolTransaction,
     reader::ExecutedBlock,
     replay::Rules,
     state::overlay::Overlay,
@@ -34,6 +36,8 @@ pub struct Pending {
     pub header: Header,
     /// Who would seal it: COINBASE.
     pub author: Address,
+    /// What it holds.
+    pub transactions: Vec<Arc<PoolTransaction>>,
 }
 
 /// What a pending state was made of.
@@ -48,10 +52,18 @@ pub struct PendingCache(Mutex<Option<(Key, Instant, Arc<Pending>)>>);
 /// # Errors
 /// What the store says if it fails.
 pub fn pending(context: &Context) -> Result<Option<Arc<Pending>>, RpcError> {
-    let status = context.node.pool_status();
-    if status.0 == 0 || matches!(context.chain().rules(), Rules::Replay(_)) {
+    if context.node.pool_status().0 == 0 { Ok(None) } else { pending_block(context) }
+}
+
+/// The block that would come next, empty or not; none where a recorded chain is served, which no block follows.
+///
+/// # Errors
+/// What the store says if it fails.
+pub fn pending_block(context: &Context) -> Result<Option<Arc<Pending>>, RpcError> {
+    if matches!(context.chain().rules(), Rules::Replay(_)) {
         return Ok(None);
     }
+    let status = context.node.pool_status();
     let head = context.chain().head();
     let key = (head.hash(), status);
     let mut kept = context.pending.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +83,7 @@ fn make(context: &Context, head: &ExecutedBlock) -> Result<Pending, RpcError> {
     let base_fee = next_base_fee_of(context, head);
     let period = spec.clique.map_or(0, |clique| clique.period_secs);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let header = Header {
+    let mut header = Header {
         parent_hash: head.hash(),
         number: parent.number + 1,
         timestamp: now.max(parent.timestamp + period),
@@ -86,6 +98,7 @@ fn make(context: &Context, head: &ExecutedBlock) -> Result<Pending, RpcError> {
     let mut simulation = context.chain().simulation(head.hash())?;
     let mut block = simulation.begin(&header, author, None, true)?;
     let (until, mut left) = (Instant::now() + limits::PENDING_TIME, header.gas_limit);
+    let (mut transactions, mut receipts) = (Vec::new(), Vec::new());
     for pooled in context.node.pool_best(base_fee) {
         if Instant::now() > until {
             break;
@@ -94,12 +107,30 @@ fn make(context: &Context, head: &ExecutedBlock) -> Result<Pending, RpcError> {
             continue;
         }
         match block.run(&pooled.transaction, pooled.sender, NoOpInspector) {
-            Ok(ran) => left = left.saturating_sub(ran.result.tx_gas_used()),
+            Ok(ran) => {
+                left = left.saturating_sub(ran.result.tx_gas_used());
+                receipts.push(Receipt {
+                    tx_type: pooled.transaction.ty(),
+                    success: ran.result.is_success(),
+                    post_state: None,
+                    cumulative_gas_used: header.gas_limit - left,
+                    logs: ran.result.into_logs(),
+                });
+                transactions.push(pooled);
+            }
             // It does not fit here; a block would leave it out too.
             Err(Refused::Call(..)) => {}
             Err(Refused::Store(error)) => return Err(error.into()),
         }
     }
     simulation.end(block, &header)?;
-    Ok(Pending { overlay: simulation.overlay().clone(), header, author })
+    let raw: Vec<Vec<u8>> =
+        transactions.iter().map(|pooled| pooled.transaction.encoded_2718()).collect();
+    header.transactions_root =
+        ordered_trie_root_with_encoder(&raw, |raw, out| out.extend_from_slice(raw));
+    header.gas_used = header.gas_limit - left;
+    (header.receipts_root, header.logs_bloom) = (receipts_root(&receipts), logs_bloom(&receipts));
+    // as geth's: nobody computes a root before the block closes
+    header.state_root = B256::ZERO;
+    Ok(Pending { overlay: simulation.overlay().clone(), header, author, transactions })
 }

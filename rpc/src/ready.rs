@@ -163,6 +163,13 @@ impl Ready {
     }
 }
 
+/// The methods that kept bytes may answer.
+pub fn knows(method: &str) -> bool {
+    let known =
+        ["eth_getBlockByNumber", "eth_getBlockByHash", "eth_getBlockReceipts", "eth_getLogs"];
+    known.contains(&method)
+}
+
 /// Answers what can be answered with kept bytes; `None` leaves the call to its handler, which also finds the words for
 /// what is wrong with it.
 pub async fn answer(

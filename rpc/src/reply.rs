@@ -9,8 +9,12 @@ use std::{
 use axum::body::{Bytes, HttpBody};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, SizeHint};
+use serde_json::Value;
 
 use crate::error::RpcError;
+
+/// Room for a small answer beside its id.
+const RESULT_BYTES: usize = 160;
 
 /// The answer to one call, or to a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,17 @@ impl Reply {
     pub fn ready(id: &str, result: Bytes) -> Self {
         let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"#);
         Self::Ready([head.into(), result, Bytes::from_static(b"}")])
+    }
+
+    /// The answer with this result, written in one go.
+    pub fn result(id: &str, result: &Value) -> Self {
+        let mut out = Vec::with_capacity(RESULT_BYTES + id.len());
+        out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(br#","result":"#);
+        serde_json::to_writer(&mut out, result).expect("a value of JSON is written into memory");
+        out.push(b'}');
+        Self::Text(String::from_utf8(out).expect("JSON of ours is text"))
     }
 
     /// The answer with this error.
@@ -115,6 +130,13 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_result_stands_in_its_envelope() {
+        let reply = Reply::result("1.0", &serde_json::json!({"a": ["0x1", null]}));
+        let expected = r#"{"jsonrpc":"2.0","id":1.0,"result":{"a":["0x1",null]}}"#;
+        assert_eq!(reply.into_text(), expected);
+    }
 
     #[tokio::test]
     async fn parts_are_one_text() {

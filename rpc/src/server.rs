@@ -9,20 +9,24 @@
 //! data folder a socket ([`crate::ipc`]).
 
 use std::{
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
+    task::Poll,
 };
 
 use alloy_primitives::{B128, U128};
 use axum::{
-    Router,
-    body::Body,
+    BoxError, Router,
+    body::{Body, Bytes, HttpBody},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use jsonrpsee::{core::traits::IdProvider, types::SubscriptionId};
 use node::handle::NodeHandle;
 use tokio::{
@@ -30,17 +34,19 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+use tower::ServiceExt as _;
 
 use crate::{
     access::{Access, Trust},
     auth::Gate,
     config::{IpcConfig, RpcConfig, RpcStartError},
     context::Context,
-    dispatch, health, ipc,
+    dispatch::Table,
+    health, ipc,
     jwt::{JwtScope, Secret},
     layer::{self, Caller, Door},
     limits,
-    listener::{self, Peer, Rules},
+    listener::{self, Front, Peer, Rules},
     metrics::{Metrics, Transport},
     rate::Rate,
     websocket,
@@ -70,18 +76,18 @@ pub async fn serve(handle: NodeHandle, config: RpcConfig) -> Result<RpcServer, R
     config.validate()?;
     let (http_access, ws_access) = (config.http_access()?, config.ws_access()?);
     let (listener, local_addr) = bind(config.addr).await?;
-    if !local_addr.ip().is_loopback() {
+    if !config.is_loopback() {
         let open = http_access.names();
         tracing::warn!(%local_addr, open, "JSON-RPC is open to other machines");
     }
     let context = Arc::new(Context::new(handle, &config)?);
-    let methods = dispatch::methods(Arc::clone(&context));
-    let metrics = Metrics::new(methods.method_names().chain([layer::MODULES]));
+    let table = Arc::new(Table::new(Arc::clone(&context)));
+    let metrics = Metrics::new(table.names().chain([layer::MODULES]));
     let rate = Arc::new(Rate::default());
     let door = |access: Access| {
-        let (context, methods) = (Arc::clone(&context), methods.clone());
+        let (context, table) = (Arc::clone(&context), Arc::clone(&table));
         let (metrics, rate) = (Arc::clone(&metrics), Arc::clone(&rate));
-        Arc::new(Door { context, methods, access, metrics, rate })
+        Arc::new(Door { context, table, access, metrics, rate })
     };
     let rules = Rules {
         metrics: Arc::clone(&metrics),
@@ -101,15 +107,17 @@ pub async fn serve(handle: NodeHandle, config: RpcConfig) -> Result<RpcServer, R
             stop: stopped.clone(),
             alive: alive.clone(),
         };
-        Router::new().fallback(answer).with_state(Arc::new(frame))
+        let frame = Arc::new(frame);
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&frame));
+        Calls { frame, router }
     };
-    let listen = |listener, router| {
-        tokio::spawn(listener::accept_until(listener, router, rules.clone(), stopped.clone()))
+    let listen = |listener, front| {
+        tokio::spawn(listener::accept_until(listener, front, rules.clone(), stopped.clone()))
     };
     let mut listeners = Vec::new();
     let mut ws_addr = None;
-    if let Some(port) = config.ws_port {
-        let (ws_listener, addr) = bind(SocketAddr::new(config.addr.ip(), port)).await?;
+    if let Some(ws) = config.ws {
+        let (ws_listener, addr) = bind(ws).await?;
         ws_addr = Some(addr);
         listeners.push(listen(ws_listener, frame(None, Some(&ws_door))));
         listeners.push(listen(listener, frame(Some(&http_door), None)));
@@ -121,7 +129,9 @@ pub async fn serve(handle: NodeHandle, config: RpcConfig) -> Result<RpcServer, R
         let (listener, addr) = bind(addr).await?;
         metrics_addr = Some(addr);
         let router = Router::new().fallback(measure).with_state(Arc::clone(&http_door));
-        listeners.push(listen(listener, router));
+        let accept =
+            listener::accept_until(listener, Pages(router), rules.clone(), stopped.clone());
+        listeners.push(tokio::spawn(accept));
     }
     let mut ipc_path = None;
     if let Some(IpcConfig { path, is_asked_for }) = config.ipc.clone() {
@@ -212,9 +222,49 @@ pub fn random_id() -> String {
     format!("{:#x}", U128::from_be_bytes(B128::random().0))
 }
 
+/// JSON-RPC: calls on the short way, everything else by the router.
+#[derive(Clone)]
+struct Calls {
+    frame: Arc<Frame>,
+    router: Router,
+}
+
+impl Front for Calls {
+    async fn answer(&self, peer: Peer, request: http::Request<Incoming>) -> Response {
+        if *request.method() == Method::POST && request.uri().path() == "/" {
+            return answer_from(&self.frame, Some(peer), request).await;
+        }
+        Pages(self.router.clone()).answer(peer, request).await
+    }
+}
+
+/// Everything by a router.
+#[derive(Clone)]
+struct Pages(Router);
+
+impl Front for Pages {
+    async fn answer(&self, peer: Peer, request: http::Request<Incoming>) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        match self.0.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
 async fn answer(State(frame): State<Arc<Frame>>, request: Request) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    answer_from(&frame, peer, request).await
+}
+
+async fn answer_from<B>(frame: &Frame, peer: Option<Peer>, request: http::Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = route(&frame, request).await;
+    let mut response = route(frame, peer, request).await;
     frame.gate.add_cors(origin.as_ref(), response.headers_mut());
     let why = match response.status() {
         StatusCode::UNAUTHORIZED => "token",
@@ -230,7 +280,11 @@ async fn answer(State(frame): State<Arc<Frame>>, request: Request) -> Response {
     response
 }
 
-async fn route(frame: &Frame, request: Request) -> Response {
+async fn route<B>(frame: &Frame, peer: Option<Peer>, request: http::Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let headers = request.headers();
     if !frame.gate.is_host_allowed(headers) {
         return refuse(StatusCode::FORBIDDEN, "invalid host specified");
@@ -254,7 +308,7 @@ async fn route(frame: &Frame, request: Request) -> Response {
         }
         return response;
     }
-    let Ok(caller) = frame.caller(&request) else {
+    let Ok(caller) = frame.caller(headers, peer) else {
         return refuse(StatusCode::UNAUTHORIZED, "a valid token is needed (--rpc.jwtsecret)");
     };
     match (is_upgrade, &frame.http, &frame.websocket) {
@@ -273,29 +327,31 @@ async fn route(frame: &Frame, request: Request) -> Response {
 
 impl Frame {
     /// Who sends this request. A token that is shown must be valid.
-    fn caller(&self, request: &Request) -> Result<Caller, ()> {
-        let headers = request.headers();
+    fn caller(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Caller, ()> {
         let is_shown = headers.contains_key(header::AUTHORIZATION);
         let trust = match &self.jwt {
             Some(secret) if is_shown && secret.verify(headers) => Trust::Token,
             Some(_) if is_shown || self.jwt_scope == JwtScope::All => return Err(()),
             _ => Trust::Open,
         };
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip());
-        let address = peer.map(|peer| client(peer, headers, &self.trusted_proxies));
+        let address = peer.map(|peer| client(peer.0.ip(), headers, &self.trusted_proxies));
         let charged = address.filter(|address| !address.is_loopback());
         Ok(Caller { trust, charged, session: None })
     }
 
     /// The socket belongs to [`websocket`] from here on.
-    fn upgrade(&self, door: &Arc<Door>, caller: Caller, request: Request) -> Response {
+    fn upgrade<B>(&self, door: &Arc<Door>, caller: Caller, request: http::Request<B>) -> Response {
         let open = door.metrics.open(Transport::WebSocket);
         let alive = self.alive.clone();
         websocket::upgrade(Arc::clone(door), caller, request, self.stop.clone(), (open, alive))
     }
 }
 
-async fn post(door: &Door, caller: &Caller, request: Request) -> Response {
+async fn post<B>(door: &Door, caller: &Caller, request: http::Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     if !is_json(request.headers()) {
         let text = "invalid content type, only application/json is supported";
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
@@ -372,18 +428,28 @@ fn is_json(headers: &HeaderMap) -> bool {
         && ["", "charset=utf-8", "charset=\"utf-8\""].contains(&parameters.as_str())
 }
 
-async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
+async fn read_body<B>(body: B) -> Result<Bytes, Response>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let most = limits::BODY_BYTES as u64;
     let too_large = |bytes: u64| {
         let text = format!("content length too large ({bytes}>{most})");
         (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
     };
-    let announced = axum::body::HttpBody::size_hint(&body).lower();
+    let announced = body.size_hint().lower();
     if announced > most {
         return Err(too_large(announced));
     }
-    let collect = Limited::new(body, limits::BODY_BYTES).collect();
-    match tokio::time::timeout(limits::BODY_TIME, collect).await {
+    let mut collect = pin!(Limited::new(body, limits::BODY_BYTES).collect());
+    // a small body is here with its head as a rule: no timer for that
+    let at_once = poll_fn(|context| Poll::Ready(collect.as_mut().poll(context))).await;
+    let collected = match at_once {
+        Poll::Ready(collected) => Ok(collected),
+        Poll::Pending => tokio::time::timeout(limits::BODY_TIME, collect).await,
+    };
+    match collected {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(most + 1)),
         Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body broke off")),

@@ -164,6 +164,8 @@ fn failure(error: &RpcError) -> Answer {
 /// False if the client takes nothing any more.
 async fn send(wire: &mut impl Wire, reply: Reply, hangup: &Notify) -> bool {
     tokio::select! {
+        // first, since it is nearly always done at once, and no timer is needed then
+        biased;
         sent = wire.send(reply) => sent.is_ok(),
         () = hangup.notified() => false,
         () = tokio::time::sleep(limits::WRITE_TIME) => false,

@@ -2,9 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use axum::{body::Body, extract::Request, response::Response};
+use axum::{body::Body, response::Response};
 use futures_util::stream;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use soketto::{
@@ -33,10 +33,10 @@ const BUFFER_BYTES: usize = 1_024;
 type Socket = Compat<BufReader<BufWriter<TokioIo<Upgraded>>>>;
 
 /// Answers a request to upgrade, and serves the WebSocket from then on.
-pub(crate) fn upgrade(
+pub(crate) fn upgrade<B>(
     door: Arc<Door>,
     caller: Caller,
-    mut request: Request,
+    mut request: Request<B>,
     stop: watch::Receiver<bool>,
     held: (Open, mpsc::Sender<()>),
 ) -> Response {

@@ -1,17 +1,47 @@
 //! Long work off the runtime's threads: EVM runs and log walks, a few at a time, with a bounded
 //! queue.
+//!
+//! A run of the EVM ends when its time is over ([`stop`]), and when the client that asked has gone meanwhile.
 
 use std::{
+    cell::RefCell,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
+use chain::state::stop::Stop;
 use tokio::sync::Semaphore;
 
 use crate::{error::RpcError, limits, metrics::Histogram};
+
+thread_local! {
+    /// True once nobody waits for the job of this thread.
+    static ABANDONED: RefCell<Arc<AtomicBool>> = RefCell::default();
+}
+
+/// True if nobody waits for what this thread does.
+pub fn is_abandoned() -> bool {
+    ABANDONED.with_borrow(|abandoned| abandoned.load(Ordering::Relaxed))
+}
+
+/// Ends a run that begins on this thread: at this moment, or once nobody waits for it.
+pub fn stop(until: Instant) -> Stop {
+    let abandoned = ABANDONED.with_borrow(Arc::clone);
+    Stop::when(Arc::new(move || abandoned.load(Ordering::Relaxed) || Instant::now() >= until))
+}
+
+/// Tells a job that nobody waits for it any more.
+#[derive(Default)]
+struct Waiter(Arc<AtomicBool>);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Permits for long work.
 #[derive(Debug)]
@@ -46,8 +76,12 @@ impl Work {
         let acquire = Arc::clone(&self.threads).acquire_owned();
         let permit = tokio::time::timeout(limits::WORK_WAIT, acquire).await.map_err(|_| busy())?;
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).add(begun.elapsed());
+        let waiter = Waiter::default();
+        let abandoned = Arc::clone(&waiter.0);
         let done = tokio::task::spawn_blocking(move || {
+            ABANDONED.set(abandoned);
             let answer = job();
+            ABANDONED.take();
             drop(permit);
             answer
         });
@@ -74,5 +108,39 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_learns_that_nobody_waits() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let work = Arc::new(Work::default());
+        let run = Arc::clone(&work);
+        let job = tokio::spawn(async move {
+            let wait = move || {
+                let until = Instant::now() + Duration::from_secs(20);
+                tell.send(is_abandoned()).expect("somebody listens");
+                while !is_abandoned() && Instant::now() < until {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                tell.send(is_abandoned()).expect("somebody listens");
+                Ok(())
+            };
+            run.run(wait).await
+        });
+        let told = tokio::task::spawn_blocking(move || {
+            assert!(!told.recv().expect("it began"), "somebody waits at first");
+            job.abort();
+            told.recv().expect("it ended")
+        });
+        assert!(told.await.expect("no panic"));
+        let after = work.run(|| Ok(is_abandoned())).await;
+        assert_eq!(after, Ok(false), "the next job of the thread starts anew");
     }
 }

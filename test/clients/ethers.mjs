@@ -81,6 +81,13 @@ async function main() {
   const signature = await wallet.signTypedData(domain, types, note);
   assert.equal(ethers.verifyTypedData(domain, types, note, signature), from);
   seen("typed data signed and recovered");
+  const held = await http.send("eth_accounts", []);
+  if (held.length > 0) {
+    const signer = await http.getSigner(held[0]);
+    const own = await signer.signTypedData(domain, types, note);
+    assert.equal(ethers.verifyTypedData(domain, types, note, own), signer.address);
+    seen("typed data signed by the node (eth_signTypedData_v4) and recovered");
+  }
   const plain = await wallet.signMessage("msnet");
   assert.equal(ethers.verifyMessage("msnet", plain), from);
 

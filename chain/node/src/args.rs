@@ -73,7 +73,7 @@ pub struct NodeArgs {
     #[arg(long, env = "MSNET_NODISCOVER")]
     pub nodiscover: bool,
     /// Only `full`: every block is run
-    #[arg(long, env = "MSNET_SYNCMODE", value_name = "MODE", default_value = "full", value_parser = ["full"])]
+    #[arg(long, env = "MSNET_SYNCMODE", value_name = "MODE", default_value = "full", value_parser = syncmode)]
     pub syncmode: String,
     /// What own blocks look like.
     #[command(flatten)]
@@ -115,6 +115,13 @@ pub struct MinerArgs {
     /// Milliseconds left to each signer whose turn comes before this one's [default: 500]
     #[arg(id = "miner_slot", long = "miner.slot", env = "MSNET_MINER_SLOT", value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub slot_ms: Option<u64>,
+}
+
+fn syncmode(text: &str) -> Result<String, String> {
+    match text {
+        "full" => Ok(text.to_owned()),
+        _ => Err("every block is run here: say full, or leave the flag out".to_owned()),
+    }
 }
 
 /// First 32 bytes of extra-data.

@@ -124,6 +124,69 @@ pub enum SubmitError {
     Stopped,
 }
 
+/// Why own blocks cannot be as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum MinerError {
+    /// There is no key to seal with.
+    #[error("etherbase missing: this node has no key to seal with")]
+    NoKey,
+    /// Blocks are sealed by the key's account alone.
+    #[error("etherbase is {have}: blocks are sealed by the account of the key")]
+    OtherAccount {
+        /// The key's.
+        have: alloy_primitives::Address,
+    },
+    /// No block can have such a gas limit.
+    #[error("gas limit {gas} is out of range, the least is {least}")]
+    GasLimit {
+        /// As asked.
+        gas: u64,
+        /// The least.
+        least: u64,
+    },
+    /// There are 32 bytes for it.
+    #[error("extra exceeds max length. {have} > 32")]
+    LongVanity {
+        /// Its bytes.
+        have: usize,
+    },
+}
+
+/// Why the head cannot be set back.
+#[derive(Debug, thiserror::Error)]
+pub enum SetHeadError {
+    /// It is not there yet.
+    #[error("cannot set the head to block {number}: the head is block {head}")]
+    AboveHead {
+        /// As asked.
+        number: u64,
+        /// The head.
+        head: u64,
+    },
+    /// Nobody may take it back.
+    #[error("cannot set the head to block {number}: block {finalized} is final")]
+    BelowFinal {
+        /// As asked.
+        number: u64,
+        /// The latest final block.
+        finalized: u64,
+    },
+    /// A key seals once on a parent, so nothing would follow.
+    #[error(
+        "cannot set the head to block {number}: this node is the only signer and has sealed on it already, so no block would follow"
+    )]
+    OnlySigner {
+        /// As asked.
+        number: u64,
+    },
+    /// What the ledger says.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The node is about to end.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
 /// Why a proposal to change the signers is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ProposalError {

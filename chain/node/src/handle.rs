@@ -21,8 +21,9 @@ use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::{
     disk_watch::{DiskWatch, ReadOnly},
-    error::{ProposalError, SubmitError},
+    error::{MinerError, ProposalError, SetHeadError, SubmitError},
     events::{ChainEvent, Events, PendingTransactions},
+    miner::Miner,
     permissions::Guard,
     proposals::Proposals,
     recover::{RecoverCounts, Recovered, Recovery, Stopped},
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Work,
     /// Verify a block and make it part of the chain.
     Import(Box<RecoveredBlock>, oneshot::Sender<Result<Imported, ChainError>>),
+    /// Take blocks off the chain.
+    SetHead(u64, oneshot::Sender<Result<(), ChainError>>),
     /// Say that you are there.
     Ping(oneshot::Sender<()>),
     /// End.
@@ -57,7 +60,7 @@ pub(crate) struct Shared {
     pub(crate) ended: Notify,
     pub(crate) guard: Mutex<Guard>,
     pub(crate) signer: Option<Address>,
-    pub(crate) gas_price_floor: u128,
+    pub(crate) miner: Mutex<Miner>,
     pub(crate) disk: DiskWatch,
     pub(crate) proposals: Mutex<Proposals>,
     /// The safe and the final block of a recorded chain.
@@ -65,6 +68,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// How own blocks are made; a panic elsewhere leaves it whole.
+    pub(crate) fn miner(&self) -> MutexGuard<'_, Miner> {
+        self.miner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The proposals; a panic elsewhere leaves them as they were on disk.
     pub(crate) fn proposals(&self) -> MutexGuard<'_, Proposals> {
         self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
@@ -266,7 +274,7 @@ impl NodeHandle {
 
     /// Least tip that this node suggests, wei per gas; 0 where nothing is paid.
     pub fn gas_price_floor(&self) -> u128 {
-        self.shared.gas_price_floor
+        self.shared.miner().gas_price_floor
     }
 
     /// The account of this node's sealing key.
@@ -274,8 +282,12 @@ impl NodeHandle {
         self.shared.signer
     }
 
-    /// True if this node has the key of a present signer.
+    /// True if this node has the key of a present signer, and was not told to stop.
     pub fn is_sealing(&self) -> bool {
+        self.has_turns() && !self.shared.miner().is_stopped
+    }
+
+    fn has_turns(&self) -> bool {
         let head = self.shared.reader.head().block.hash();
         let is_member = |signer: Address| {
             self.shared
@@ -284,6 +296,87 @@ impl NodeHandle {
                 .is_ok_and(|snapshot| snapshot.signers.contains(&signer))
         };
         self.shared.signer.is_some_and(is_member)
+    }
+
+    /// Goes on sealing.
+    ///
+    /// # Errors
+    /// [`MinerError::NoKey`].
+    pub fn start_sealing(&self) -> Result<(), MinerError> {
+        self.signer().ok_or(MinerError::NoKey)?;
+        self.shared.miner().is_stopped = false;
+        self.wake_sealer();
+        Ok(())
+    }
+
+    /// Seals no more blocks until it is told to, or started again.
+    pub fn stop_sealing(&self) {
+        self.shared.miner().is_stopped = true;
+        self.wake_sealer();
+    }
+
+    /// Sets the gas limit that own blocks walk toward, from the next one on.
+    ///
+    /// # Errors
+    /// [`MinerError::GasLimit`].
+    pub fn set_gas_limit(&self, gas: u64) -> Result<(), MinerError> {
+        self.shared.miner().set_gas_limit(gas)
+    }
+
+    /// Sets the free text of own blocks, from the next one on.
+    ///
+    /// # Errors
+    /// [`MinerError::LongVanity`].
+    pub fn set_vanity(&self, text: &[u8]) -> Result<(), MinerError> {
+        self.shared.miner().set_vanity(text)
+    }
+
+    /// Sets the least tip that is suggested and taken, wei per gas; what waits for less goes.
+    pub fn set_gas_price(&self, wei: u128) {
+        self.shared.miner().gas_price_floor = wei;
+        let gone = self.shared.pool().set_price_limit(wei);
+        if !gone.is_empty() {
+            tracing::info!(
+                transactions = gone.len(),
+                wei,
+                "transactions pay less than the new limit and go"
+            );
+        }
+    }
+
+    /// Says who seals: only the key's account can.
+    ///
+    /// # Errors
+    /// [`MinerError::NoKey`], [`MinerError::OtherAccount`].
+    pub fn check_etherbase(&self, address: Address) -> Result<(), MinerError> {
+        let have = self.signer().ok_or(MinerError::NoKey)?;
+        if have == address { Ok(()) } else { Err(MinerError::OtherAccount { have }) }
+    }
+
+    /// Takes the blocks above `number` off the chain; they stay known.
+    ///
+    /// # Errors
+    /// [`SetHeadError`].
+    pub async fn set_head(&self, number: u64) -> Result<(), SetHeadError> {
+        let head = self.shared.reader.head();
+        if number > head.number() {
+            return Err(SetHeadError::AboveHead { number, head: head.number() });
+        }
+        if let Some((_, finalized)) = self.marked()
+            && let Some(block) = self.shared.reader.block_by_hash(finalized)?
+            && number < block.number()
+        {
+            return Err(SetHeadError::BelowFinal { number, finalized: block.number() });
+        }
+        let signers = self.shared.reader.snapshot(head.hash()).map(|s| s.signers.len());
+        if number < head.number() && self.has_turns() && signers.is_ok_and(|count| count == 1) {
+            return Err(SetHeadError::OnlySigner { number });
+        }
+        let (reply, verdict) = oneshot::channel();
+        let (commands, command) = (self.commands.clone(), Command::SetHead(number, reply));
+        let send = move || commands.send(command).map_err(|_| SetHeadError::Stopped);
+        tokio::task::spawn_blocking(send).await.map_err(|_| SetHeadError::Stopped)??;
+        Ok(verdict.await.map_err(|_| SetHeadError::Stopped)??)
     }
 
     /// Why this node writes nothing at the moment, if so: its disk is nearly full. It goes on by itself.

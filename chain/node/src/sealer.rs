@@ -214,7 +214,13 @@ impl Building {
         let snapshot = shared.reader.snapshot(head.block.hash())?;
         let parent = head.block.sealed_header();
         let proposals = shared.proposals().votes().clone();
-        let settings = SealerSettings { proposals, ..settings.clone() };
+        let miner = shared.miner().clone();
+        let settings = SealerSettings {
+            proposals,
+            gas_limit_target: miner.gas_limit.unwrap_or(settings.gas_limit_target),
+            vanity: miner.vanity.unwrap_or(settings.vanity),
+            ..settings.clone()
+        };
         let header = prepare_header(spec, parent, &snapshot, &settings, now_ms / 1_000)?;
         let base_fee = header.base_fee_per_gas.unwrap_or(0);
         let period = Duration::from_secs(spec.clique.map_or(0, |clique| clique.period_secs));

@@ -36,6 +36,7 @@ use crate::{
     error::NodeError,
     events::{Events, PendingTransactions},
     handle::{Command, HeadAccounts, NodeHandle, Shared, pool_head},
+    miner::Miner,
     network,
     permissions::{Guard, PERMISSIONS_FILE},
     proposals::Proposals,
@@ -278,7 +279,7 @@ fn share(
         events: Events::default(),
         guard: Mutex::new(guard),
         signer,
-        gas_price_floor,
+        miner: Mutex::new(Miner { gas_price_floor, ..Miner::default() }),
         disk,
         proposals: Mutex::new(proposals),
         marked: None,
@@ -306,6 +307,11 @@ impl Writer {
                     // Whoever asked may have left; the block stays.
                     let _ = reply.send(verdict);
                 }
+                Ok(Command::SetHead(number, reply)) => {
+                    let verdict = self.set_head(number);
+                    // whoever asked may have left
+                    let _ = reply.send(verdict);
+                }
                 // whoever asked may have left
                 Ok(Command::Ping(reply)) => drop(reply.send(())),
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => break,
@@ -324,6 +330,10 @@ impl Writer {
     fn build_and_seal(&mut self) -> Result<Duration, ChainError> {
         let Some(sealer) = &mut self.sealer else { return Ok(LONGEST_SLEEP) };
         if self.shared.disk.check().is_err() {
+            return Ok(LONGEST_SLEEP);
+        }
+        if self.shared.miner().is_stopped {
+            self.shared.is_work_noted.store(false, Ordering::Release);
             return Ok(LONGEST_SLEEP);
         }
         let now = now_ms();
@@ -402,6 +412,16 @@ impl Writer {
             self.follow(change.clone());
         }
         Ok(imported)
+    }
+
+    /// Takes blocks off the chain.
+    fn set_head(&mut self, number: u64) -> Result<(), ChainError> {
+        let change = self.chain.set_head(number)?;
+        if !change.removed.is_empty() {
+            tracing::warn!(number, removed = change.removed.len(), "the head was set back");
+            self.follow(change);
+        }
+        Ok(())
     }
 
     /// After the head moved: the pool, then the listeners.

@@ -17,8 +17,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Arg, ArgAction, ArgMatches, Command, parser::ValueSource};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
 use toml::{Table, Value};
+
+use crate::geth_flags;
 
 /// Largest settings file; flags are few.
 const CONFIG_BYTES: u64 = 1024 * 1024;
@@ -59,6 +65,14 @@ pub enum SettingsError {
         /// The flag that was meant, perhaps.
         nearest: Option<String>,
     },
+    /// The flag is geth's and means nothing here.
+    #[error("--{name} is a flag of geth that msnet does not have\n  do:  {advice}")]
+    Geths {
+        /// The flag.
+        name: String,
+        /// What to do instead.
+        advice: &'static str,
+    },
     /// The flag takes another kind of value.
     #[error("{} sets {name} to {value}, which it cannot be\n  do: write it as on the command line: a text, a number, true or false, or a list", path.display())]
     WrongKind {
@@ -86,10 +100,11 @@ pub fn matches(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<ArgMatches, SettingsError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let parse = |command: Command| {
-        command.try_get_matches_from(&arguments).unwrap_or_else(|error| error.exit())
+    let parse = |command: Command| match command.try_get_matches_from(&arguments) {
+        Ok(found) => Ok(found),
+        Err(error) => Err(geths(&error).unwrap_or_else(|| error.exit())),
     };
-    let first = parse(command.clone());
+    let first = parse(command.clone())?;
     let Some((name, given)) = first.subcommand() else { return Ok(first) };
     let Ok(Some(path)) = given.try_get_one::<PathBuf>(CONFIG_FLAG) else { return Ok(first) };
     if name != verb {
@@ -112,7 +127,18 @@ pub fn matches(
             sub.mut_arg(id, |arg| arg.default_values(values))
         })
     });
-    Ok(parse(command))
+    parse(command)
+}
+
+/// The flag that clap does not know, if it is one of geth's.
+fn geths(error: &clap::Error) -> Option<SettingsError> {
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let name = flag.trim_start_matches('-').split('=').next().unwrap_or_default();
+    let advice = geth_flags::advice(name)?;
+    Some(SettingsError::Geths { name: name.to_owned(), advice })
 }
 
 /// All values of the file, tables flattened.
@@ -258,6 +284,17 @@ mod tests {
     fn what_excludes_a_given_flag_is_not_taken_from_the_file() {
         let args = parse("network = \"dev\"\n", &["--genesis", "g.json"]).expect("no conflict");
         assert_eq!((args.network, args.genesis), (None, Some("g.json".into())));
+    }
+
+    #[test]
+    fn a_flag_of_geths_says_what_to_do() {
+        for flag in ["--authrpc.port=8551", "--authrpc.port"] {
+            let arguments = ["msnet", "node", flag].map(OsString::from);
+            let error = matches(command(), "node", arguments).expect_err("no such flag here");
+            let text = error.to_string();
+            assert!(text.contains("--authrpc.port is a flag of geth"), "{text}");
+            assert!(text.contains("do:  leave it out"), "{text}");
+        }
     }
 
     #[test]

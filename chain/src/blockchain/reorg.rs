@@ -119,7 +119,7 @@ impl Blockchain {
     }
 
     /// Brings a flushed block of a losing branch back into the tree.
-    fn fetch_into_tree(&mut self, hash: B256, view: &View) -> Result<(), ChainError> {
+    pub(super) fn fetch_into_tree(&mut self, hash: B256, view: &View) -> Result<(), ChainError> {
         let Some(stored) = view.shelf().block(hash)? else { return Ok(()) };
         if view.is_canonical(stored.block.header().number, hash)? {
             return Ok(());

@@ -19,10 +19,10 @@ use revm::{
 use crate::{
     block::Header,
     error::ChainError,
-    executor::env,
+    executor::{env, stop},
     replay::Rules,
     spec::ChainSpec,
-    state::{StateDb, overlay::Overlay},
+    state::{StateDb, overlay::Overlay, stop::Stop},
 };
 
 /// What to call, and how.
@@ -98,6 +98,8 @@ pub enum CallStatus {
     OutOfGas,
     /// Another exceptional halt, with its reason.
     Halt(String),
+    /// It was ended from outside.
+    Stopped,
 }
 
 /// What a call did.
@@ -164,27 +166,38 @@ impl Call<'_> {
         Ok((env::new_evm(overlay, cfg, block), tx))
     }
 
-    /// Runs it.
+    /// Runs it, until `stop` ends it if there is one.
     ///
     /// # Errors
     /// [`ChainError::CallRefused`] with geth's text if the call cannot start; what the store says if it fails.
-    pub fn run(&self, state: StateDb) -> Result<CallOutcome, ChainError> {
-        self.run_over(Overlay::new(state))
+    pub fn run(&self, state: StateDb, stop: Option<Stop>) -> Result<CallOutcome, ChainError> {
+        self.run_over(Overlay::new(state), stop)
     }
 
     /// Runs it on a state that something was written over already.
     ///
     /// # Errors
     /// As [`Self::run`].
-    pub fn run_over(&self, overlay: Overlay) -> Result<CallOutcome, ChainError> {
+    pub fn run_over(
+        &self,
+        overlay: Overlay,
+        stop: Option<Stop>,
+    ) -> Result<CallOutcome, ChainError> {
         let (mut evm, tx) = self.prepare(overlay)?;
+        if let Some(stop) = stop {
+            stop::listen(&mut evm, stop);
+        }
         match evm.transact(tx.clone()) {
             Ok(outcome) => {
                 let slots =
                     |account: &revm::state::Account| account.storage.keys().copied().collect();
                 let accessed =
                     outcome.state.iter().map(|(&address, account)| (address, slots(account)));
-                Ok(describe(outcome.result, accessed.collect()))
+                let mut told = describe(outcome.result, accessed.collect());
+                if stop::has_ended(&evm) {
+                    told.status = CallStatus::Stopped;
+                }
+                Ok(told)
             }
             Err(EVMError::Database(error)) => Err(error),
             Err(EVMError::Transaction(invalid)) => {

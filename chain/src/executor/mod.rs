@@ -9,6 +9,7 @@ pub mod env;
 pub mod rerun;
 pub mod sandbox;
 pub mod simulate;
+mod stop;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -26,7 +26,7 @@ use crate::{
     },
     replay::Rules,
     spec::ChainSpec,
-    state::{StateDb, overlay::Overlay, root::StateTrie},
+    state::{Changes, StateDb, overlay::Overlay},
 };
 
 /// Why a call has no place in its block.
@@ -73,12 +73,11 @@ pub struct Simulation {
     pub(crate) rules: Rules,
     pub(crate) spec: Arc<ChainSpec>,
     overlay: Overlay,
-    trie: Option<StateTrie>,
 }
 
 impl Simulation {
     pub(crate) fn new(rules: Rules, spec: Arc<ChainSpec>, state: StateDb) -> Self {
-        Self { rules, spec, overlay: Overlay::new(state), trie: None }
+        Self { rules, spec, overlay: Overlay::new(state) }
     }
 
     /// The state as of now.
@@ -154,18 +153,9 @@ impl Simulation {
         self.overlay.remember_hash(number, hash);
     }
 
-    /// Root of the state as of now. `state_root` is that of the block which the simulation starts from.
-    ///
-    /// # Errors
-    /// What the store says if it fails.
-    pub fn root(&mut self, state_root: B256) -> Result<B256, ChainError> {
-        let parent = self.overlay.parent().clone();
-        let mut changes = self.overlay.clone().into_changes()?;
-        let trie = match self.trie.take() {
-            Some(trie) => trie,
-            None => StateTrie::rebuild(&parent, state_root)?,
-        };
-        self.trie.insert(trie).root_after(&parent, &mut changes)
+    /// The state that the simulation starts from, and what was changed since.
+    pub(crate) fn changes(&self) -> Result<(StateDb, Changes), ChainError> {
+        Ok((self.overlay.parent().clone(), self.overlay.clone().into_changes()?))
     }
 }
 

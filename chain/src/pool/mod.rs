@@ -250,6 +250,17 @@ impl Pool {
         Some(pooled)
     }
 
+    /// Sets the least tip, wei per gas; what waits for less goes and is returned, unless its account is local.
+    pub fn set_price_limit(&mut self, wei: u128) -> Vec<Arc<PoolTransaction>> {
+        self.config.price_limit = wei;
+        let is_cheap = |pooled: &&Arc<PoolTransaction>| {
+            pooled.tip_cap() < wei && !self.config.locals.contains(&pooled.sender)
+        };
+        let cheap: Vec<B256> =
+            self.by_hash.values().filter(is_cheap).map(|pooled| pooled.hash()).collect();
+        cheap.iter().filter_map(|hash| self.remove(hash)).collect()
+    }
+
     /// Sets who may send through this node; none lets everybody. Others' transactions that are here
     /// already stay, but no block of this node takes them.
     pub fn permit(&mut self, senders: Option<HashSet<Address>>) {

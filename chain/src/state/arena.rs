@@ -107,25 +107,49 @@ impl<V: Value> Subtrie<V> {
         self.reference(id).is_some_and(Reference::is_dirty)
     }
 
-    /// What a parent needs to know of this subtrie: its top node, and the reference of the node below that if it is an
-    /// extension.
-    pub(crate) fn top_only(&self) -> Self {
-        let mut top = Self::default();
-        let stub = |reference| Branch { children: [NONE; 16], reference };
-        top.root = match Kind::of(self.root) {
+    /// The paths to `keys`, which are sorted, and of all else the reference alone: as good as the whole for whatever is
+    /// done to these keys. What is left out is a branch without children, whose reference is known.
+    pub(crate) fn paths(&self, keys: &[B256]) -> Self {
+        let mut copy = Self::default();
+        copy.root = self.copy_paths(self.root, keys, TOP, &mut copy);
+        copy
+    }
+
+    fn copy_paths(&self, id: NodeId, keys: &[B256], depth: usize, into: &mut Self) -> NodeId {
+        match Kind::of(id) {
             Kind::None => NONE,
-            Kind::Leaf(at) => Kind::Leaf(top.leaves.add(self.leaf(at).clone())).id(),
-            Kind::Branch(at) => {
-                Kind::Branch(top.branches.add(stub(self.branch(at).reference))).id()
-            }
+            Kind::Leaf(at) => Kind::Leaf(into.leaves.add(self.leaf(at).clone())).id(),
             Kind::Extension(at) => {
                 let mut extension = self.extension(at).clone();
-                let below = self.reference(extension.child).copied().unwrap_or(Reference::DIRTY);
-                extension.child = Kind::Branch(top.branches.add(stub(below))).id();
-                Kind::Extension(top.extensions.add(extension)).id()
+                let end = usize::from(extension.end);
+                let is_on_path = |key: &B256| first_difference(&extension.key, key, depth) >= end;
+                let first = keys.iter().position(is_on_path).unwrap_or(keys.len());
+                let (_, rest) = keys.split_at(first);
+                let (on_path, _) = rest.split_at(rest.iter().take_while(|k| is_on_path(k)).count());
+                extension.child = self.copy_paths(extension.child, on_path, end, into);
+                Kind::Extension(into.extensions.add(extension)).id()
             }
-        };
-        top
+            Kind::Branch(at) => {
+                let Branch { mut children, reference } = self.branch(at).clone();
+                if keys.is_empty() {
+                    children = [NONE; 16];
+                }
+                let mut keys = keys;
+                for (index, child) in children.iter_mut().enumerate() {
+                    let count = keys.partition_point(|key| nibble(key, depth) <= index);
+                    let (mine, others) = keys.split_at(count);
+                    keys = others;
+                    *child = self.copy_paths(*child, mine, depth + 1, into);
+                }
+                Kind::Branch(into.branches.add(Branch { children, reference })).id()
+            }
+        }
+    }
+
+    /// What stands below a branch that was left out is not known here, and must not be guessed.
+    fn check_unfolded(branch: &Branch) {
+        let is_unfolded = branch.children.iter().any(|child| *child != NONE);
+        assert!(is_unfolded, "only keys are changed whose paths were asked for");
     }
 
     /// Sets the value of `key`; `None` deletes it.
@@ -199,6 +223,9 @@ impl<V: Value> Subtrie<V> {
             Kind::Branch(at) => {
                 let index = nibble(key, depth);
                 let child = self.branches.items[at].children[index];
+                if child == NONE {
+                    Self::check_unfolded(&self.branches.items[at]);
+                }
                 let child = self.insert_at(child, key, value, depth + 1);
                 self.set_child(at, index, child);
                 id
@@ -215,7 +242,10 @@ impl<V: Value> Subtrie<V> {
         key: &B256,
         value: &V,
     ) -> NodeId {
-        self.set_reference(old, Reference::DIRTY);
+        // a branch reads the same wherever it stands, and stays where it stood
+        if !matches!(Kind::of(old), Kind::Branch(_)) {
+            self.set_reference(old, Reference::DIRTY);
+        }
         let mut children = [NONE; 16];
         children[nibble(old_key, split)] = old;
         children[nibble(key, split)] = self.add_leaf(*key, value);
@@ -251,6 +281,9 @@ impl<V: Value> Subtrie<V> {
             Kind::Branch(at) => {
                 let index = nibble(key, depth);
                 let before = self.branches.items[at].children[index];
+                if before == NONE {
+                    Self::check_unfolded(&self.branches.items[at]);
+                }
                 let child = self.remove_at(before, key, depth + 1);
                 if child != NONE || before == NONE {
                     if child != NONE {

@@ -22,6 +22,7 @@ pub mod node;
 pub mod overlay;
 pub mod proof;
 pub mod root;
+pub mod stop;
 pub mod trie;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -17,7 +17,7 @@ use revm::{
 
 use crate::{
     error::ChainError,
-    state::{Account, Change, Changes, StateDb, account_info, bytecode},
+    state::{Account, Change, Changes, StateDb, account_info, bytecode, stop::Stop},
 };
 
 type SlotKey = (Address, U256);
@@ -39,6 +39,8 @@ pub struct Overlay {
     hashes: BTreeMap<u64, B256>,
     /// What was written since the last part was taken, once parts are taken at all.
     fresh: Option<Fresh>,
+    /// What may end the run that this is the state of.
+    pub(crate) stop: Option<Stop>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -61,6 +63,7 @@ impl Overlay {
             storage_collides: false,
             hashes: BTreeMap::new(),
             fresh: None,
+            stop: None,
         }
     }
 
@@ -105,6 +108,12 @@ impl Overlay {
             return Ok(U256::ZERO);
         }
         self.parent_slot(address, slot)
+    }
+
+    /// Accounts that were written, or whose storage was.
+    pub fn touched(&self) -> AddressSet {
+        let owners = self.slots.keys().map(|(owner, _)| *owner);
+        self.accounts.keys().copied().chain(owners).chain(self.wiped.iter().copied()).collect()
     }
 
     /// All slots of an account that are not zero, as of now.

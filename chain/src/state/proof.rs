@@ -1,6 +1,6 @@
 //! Proofs of accounts and slots (EIP-1186), at the head and some way back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
@@ -11,7 +11,7 @@ use crate::{
         arena::Subtrie,
         hashing::hash_keys,
         keccak_x8::Lanes,
-        node::nibble,
+        node::{Value, nibble},
         root::{AccountLeaf, Nodes, StateTrie, storage_trie},
         trie::{Effort, Entry, Trie, apply},
     },
@@ -49,11 +49,12 @@ pub struct SlotProof {
 
 /// The account trie as it stood some blocks ago: parts of the live one, with later changes taken back.
 ///
-/// The live trie is copied one sixteenth at a time, so that nobody waits long for it, and of each sixteenth but the one
-/// with the account only the top is kept. Blocks that arrive in between are taken back as well.
+/// Of the live trie the paths to some accounts are copied, one sixteenth at a time, so that nobody waits long for it.
+/// Blocks that arrive in between are taken back as well.
 #[derive(Debug)]
 pub struct Scratch {
-    address: Address,
+    /// The accounts, by hashed address.
+    keys: [BTreeSet<B256>; 16],
     /// Old values of the accounts that changed since, by hashed address.
     old: [BTreeMap<B256, Option<AccountLeaf>>; 16],
     count: usize,
@@ -61,9 +62,14 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// For the proof of one account.
-    pub fn new(address: Address) -> Self {
-        Self { address, old: Default::default(), count: 0, trie: Trie::default() }
+    /// With the paths to these accounts.
+    pub fn new(addresses: impl IntoIterator<Item = Address>) -> Self {
+        let addresses: Vec<_> = addresses.into_iter().map(|address| address.0.0).collect();
+        let mut keys: [BTreeSet<B256>; 16] = Default::default();
+        for key in hash_keys(Lanes::best(), &addresses) {
+            keys[nibble(&key, 0)].insert(key);
+        }
+        Self { keys, old: Default::default(), count: 0, trie: Trie::default() }
     }
 
     /// Takes the old values of the next block above those taken so far.
@@ -88,24 +94,17 @@ impl Scratch {
     }
 
     /// Copies one sixteenth of the live trie.
-    pub fn copy(&mut self, index: usize, live: &StateTrie) -> Copied {
-        let whole = self.is_mine(index) || !self.old[index].is_empty();
-        live.copy_accounts(index, whole)
+    pub(crate) fn copy(&self, index: usize, live: &StateTrie) -> Copied<AccountLeaf> {
+        let keys = self.keys[index].iter().chain(self.old[index].keys());
+        live.copy_accounts(index, keys.copied())
     }
 
     /// Takes a copied sixteenth back.
-    pub fn settle(&mut self, index: usize, copied: Copied) {
-        let Copied { mut subtrie, pending } = copied;
-        let old = std::mem::take(&mut self.old[index]);
+    pub(crate) fn settle(&mut self, index: usize, mut copied: Copied<AccountLeaf>) {
         // What an open block has put there goes first: its keys' values are the head's then.
-        let changes: Vec<_> =
-            pending.into_iter().chain(old.iter().map(|(k, v)| (*k, v.clone()))).collect();
-        apply(&mut subtrie, &changes);
-        self.old[index] = old;
-        if !self.is_mine(index) {
-            subtrie = subtrie.top_only();
-        }
-        self.trie.put(index, subtrie);
+        let old = self.old[index].iter().map(|(key, value)| (*key, value.clone()));
+        copied.pending.extend(old);
+        self.trie.put(index, copied.taken_back());
     }
 
     /// The root of what was put together.
@@ -113,21 +112,42 @@ impl Scratch {
         self.trie.hashed_root()
     }
 
-    /// The nodes that prove the account.
-    pub fn nodes(&mut self) -> Nodes {
-        self.trie.proof(&keccak256(self.address), Effort::best())
+    /// The nodes that prove one of the accounts.
+    pub fn nodes(&mut self, address: Address) -> Nodes {
+        self.trie.proof(&keccak256(address), Effort::best())
     }
 
-    fn is_mine(&self, index: usize) -> bool {
-        nibble(&keccak256(self.address), 0) == index
+    /// What was put together.
+    pub(crate) fn into_trie(self) -> Trie<AccountLeaf> {
+        self.trie
     }
 }
 
-/// A sixteenth of the live trie, and what takes back the block that it may stand above the head.
+/// Paths of a sixteenth of a live trie, and what takes back the block that it may stand above the head.
 #[derive(Debug)]
-pub struct Copied {
-    pub(crate) subtrie: Subtrie<AccountLeaf>,
-    pub(crate) pending: Vec<Entry<AccountLeaf>>,
+pub(crate) struct Copied<V> {
+    subtrie: Subtrie<V>,
+    pending: Vec<Entry<V>>,
+}
+
+impl<V: Value> Copied<V> {
+    /// The paths to `keys`, and to what is to be taken back.
+    pub(crate) fn new(
+        live: &Subtrie<V>,
+        keys: impl Iterator<Item = B256>,
+        pending: Vec<Entry<V>>,
+    ) -> Self {
+        let keys: BTreeSet<B256> = keys.chain(pending.iter().map(|(key, _)| *key)).collect();
+        let keys: Vec<B256> = keys.into_iter().collect();
+        Self { subtrie: live.paths(&keys), pending }
+    }
+
+    /// The sixteenth without what is to be taken back.
+    pub(crate) fn taken_back(self) -> Subtrie<V> {
+        let Self { mut subtrie, pending } = self;
+        apply(&mut subtrie, &pending);
+        subtrie
+    }
 }
 
 /// Joins an account's nodes with what proves its slots in `state`, which must be the state that they are of.

@@ -264,18 +264,47 @@ impl StateTrie {
         self.apply(&changes.inverse());
     }
 
-    /// A sixteenth of the account trie, or just its top, and what takes back an open block. The top alone is of use only
-    /// while no block is open.
-    pub(crate) fn copy_accounts(&self, index: usize, whole: bool) -> Copied {
-        let subtrie = self.accounts.subtrie(index);
-        let Some(pending) = &self.pending else {
-            let subtrie = if whole { subtrie.clone() } else { subtrie.top_only() };
-            return Copied { subtrie, pending: Vec::new() };
-        };
-        let back = pending.back.accounts.iter();
+    /// The paths to `keys` in a sixteenth of the account trie, and what takes back an open block there.
+    pub(crate) fn copy_accounts(
+        &self,
+        index: usize,
+        keys: impl Iterator<Item = B256>,
+    ) -> Copied<AccountLeaf> {
+        let back = self.pending.iter().flat_map(|pending| &pending.back.accounts);
         let back = back.map(|(key, c)| (keccak256(key), c.new.as_ref().map(AccountLeaf::from)));
         let pending = back.filter(|(key, _)| nibble(key, 0) == index).collect();
-        Copied { subtrie: subtrie.clone(), pending }
+        Copied::new(self.accounts.subtrie(index), keys, pending)
+    }
+
+    /// The paths to `slots` in a storage trie as it is at the head, if it is in memory.
+    pub(crate) fn copy_storage(
+        &self,
+        address: Address,
+        slots: impl Iterator<Item = U256>,
+    ) -> Option<Trie<SlotLeaf>> {
+        let hot = self.storages.get(&address)?;
+        let key = |slot: U256| keccak256(slot.to_be_bytes::<32>());
+        let back = self.pending.iter().flat_map(|pending| &pending.back.slots);
+        let back = back.filter(|((owner, _), _)| *owner == address);
+        let back: Vec<_> = back.map(|((_, slot), c)| (key(*slot), slot_leaf(c.new))).collect();
+        let keys: Vec<B256> = slots.map(key).collect();
+        let mut copy = Trie::default();
+        for index in 0..16 {
+            let is_here = |key: &B256| nibble(key, 0) == index;
+            let pending = back.iter().filter(|(key, _)| is_here(key)).cloned().collect();
+            let keys = keys.iter().filter(|key| is_here(key)).copied();
+            copy.put(index, Copied::new(hot.trie.subtrie(index), keys, pending).taken_back());
+        }
+        Some(copy)
+    }
+
+    /// The tries of a state, as far as they are there; storage tries that are not are loaded when they are needed.
+    pub(crate) fn of_parts(
+        accounts: Trie<AccountLeaf>,
+        storages: impl IntoIterator<Item = (Address, Trie<SlotLeaf>)>,
+    ) -> Self {
+        let hot = |(address, trie)| (address, HotStorage { trie, last_used: 0 });
+        Self { accounts, storages: storages.into_iter().map(hot).collect(), ..Self::default() }
     }
 
     /// Goes back to the head's state.

@@ -391,13 +391,56 @@ mod tests {
                 // The other subtries' tops are all that the root and this proof need.
                 let mut tops = trie.clone();
                 for index in (0..16).filter(|&index| index != nibble(&key, 0)) {
-                    tops.put(index, trie.subtrie(index).top_only());
+                    tops.put(index, trie.subtrie(index).paths(&[]));
                 }
                 prop_assert_eq!(tops.hashed_root(), root);
                 let nodes = tops.proof(&key, Effort::best()).into_iter().map(Bytes::from);
                 prop_assert_eq!(nodes.collect::<Vec<_>>(), proof);
             }
         }
+    }
+
+    proptest! {
+        /// The paths to some keys are as good as the whole trie for whatever happens to these keys.
+        #[test]
+        fn paths_are_as_good_as_the_whole(
+            leaves in prop::collection::btree_map(key(), prop::collection::vec(any::<u8>(), 1..70), 0..30),
+            rounds in prop::collection::vec(prop::collection::vec((key(), value()), 1..8), 1..4),
+        ) {
+            let mut whole = Trie::default();
+            for (key, value) in &leaves {
+                whole.set(*key, Some(value));
+            }
+            whole.root(Effort::best());
+            let mut keys: Vec<B256> = rounds.iter().flatten().map(|(key, _)| *key).collect();
+            keys.sort_unstable();
+            let mut part = Trie::default();
+            for index in 0..16 {
+                let here: Vec<B256> =
+                    keys.iter().filter(|key| nibble(key, 0) == index).copied().collect();
+                part.put(index, whole.subtrie(index).paths(&here));
+            }
+            prop_assert_eq!(part.hashed_root(), whole.hashed_root());
+            for sets in &rounds {
+                for (key, value) in sets {
+                    whole.set(*key, value.as_ref());
+                    part.set(*key, value.as_ref());
+                }
+                prop_assert_eq!(part.root(Effort::best()), whole.root(Effort::best()));
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "paths were asked for")]
+    fn what_was_left_out_is_not_guessed() {
+        let key = |byte: u8| B256::with_last_byte(byte);
+        let mut whole = Trie::default();
+        [1, 2].into_iter().for_each(|byte| whole.set(key(byte), Some(&vec![byte])));
+        whole.root(Effort::best());
+        let mut part = Trie::default();
+        part.put(0, whole.subtrie(0).paths(&[]));
+        part.set(key(3), Some(&vec![3]));
     }
 
     /// Enough keys for several threads.

@@ -23,8 +23,9 @@ use revm::{
 };
 
 use crate::{
+    context::Context,
     fault::{self, Step},
-    limits,
+    work,
 };
 
 /// Steps between two looks at the clock.
@@ -266,7 +267,10 @@ pub fn word_address(word: U256) -> Address {
 impl<T: Tracer> Inspector<Watched> for Hooks<T> {
     fn step(&mut self, interpreter: &mut Interpreter, context: &mut Watched) {
         self.steps += 1;
-        if self.steps.is_multiple_of(STEPS_A_LOOK) && Instant::now() > self.deadline {
+        let is_time_to_look = self.steps.is_multiple_of(STEPS_A_LOOK);
+        if self.is_late
+            || (is_time_to_look && (Instant::now() > self.deadline || work::is_abandoned()))
+        {
             self.is_late = true;
             interpreter.halt(InstructionResult::OutOfGas);
             return;
@@ -370,7 +374,8 @@ impl<T: Tracer> Inspector<Watched> for Hooks<T> {
     }
 }
 
-/// When a trace that begins now must have ended.
-pub fn deadline(timeout: Option<std::time::Duration>) -> Instant {
-    Instant::now() + timeout.unwrap_or(limits::TRACE_TIME).min(limits::TRACE_TIME)
+/// When a run that begins now must have ended (`--rpc.evmtimeout`), or earlier if the client says so.
+pub fn deadline(context: &Context, timeout: Option<std::time::Duration>) -> Instant {
+    let most = context.limits.call_time;
+    Instant::now() + timeout.unwrap_or(most).min(most)
 }

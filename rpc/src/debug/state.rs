@@ -1,9 +1,10 @@
 //! `debug_*` over the state: slots in the order of their hashes, accounts that changed, roots, preimages, code.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use chain::reader::ExecutedBlock;
+use node::error::SetHeadError;
 use serde_json::{Map, Value, json};
 
 use super::trace::{advance, late, position};
@@ -161,6 +162,17 @@ pub fn preimage(context: &Context, args: &Args) -> RpcResult {
         }
     }
     Err(server("unknown preimage".to_owned()))
+}
+
+/// `debug_setHead`: takes the blocks above a number off the chain.
+pub async fn set_head(context: Arc<Context>, args: Args) -> RpcResult {
+    let (number,): (u64,) = args.read()?;
+    match context.node.set_head(number).await {
+        Ok(()) => Ok(Value::Null),
+        Err(SetHeadError::Chain(error)) => Err(error.into()),
+        Err(error @ SetHeadError::Stopped) => Err(RpcError::Internal(error.to_string())),
+        Err(error) => Err(server(error.to_string())),
+    }
 }
 
 /// `debug_codeByHash`.

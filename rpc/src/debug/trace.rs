@@ -24,7 +24,6 @@ use crate::{
     context::Context,
     error::{RpcError, RpcResult},
     eth::request::CallObject,
-    limits,
     param::Args,
     render::data,
 };
@@ -35,7 +34,7 @@ pub fn transaction(context: &Context, args: &Args) -> RpcResult {
     let found = context.chain().transaction(hash)?;
     let (block, index) =
         found.ok_or_else(|| RpcError::Server("transaction not found".to_owned()))?;
-    let (choice, deadline) = (options.choice()?, deadline(options.timeout()?));
+    let (choice, deadline) = (options.choice()?, deadline(context, options.timeout()?));
     let mut rerun = context.chain().rerun(block.hash())?;
     advance(&mut rerun, &block.block, index)?;
     one(context, &mut rerun, &block.block, index, &choice, deadline)
@@ -113,7 +112,7 @@ fn each(
     block: &RecoveredBlock,
     options: &TraceOptions,
 ) -> RpcResult {
-    let (choice, deadline) = (options.choice()?, deadline(options.timeout()?));
+    let (choice, deadline) = (options.choice()?, deadline(context, options.timeout()?));
     let mut out = Vec::with_capacity(block.senders().len());
     for (index, transaction) in block.body().transactions.iter().enumerate() {
         let result = one(context, &mut rerun, block, index, &choice, deadline)?;
@@ -158,9 +157,9 @@ fn one(
     answer
 }
 
-/// -32002 of a trace that took too long.
-pub fn late() -> RpcError {
-    RpcError::Timeout(limits::TRACE_TIME)
+/// -32000 of a trace that took too long.
+pub const fn late() -> RpcError {
+    RpcError::TraceTimeout
 }
 
 /// Words of a transaction that cannot run where it is to be traced.
@@ -183,8 +182,8 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
         Some(_) if block.number() == 0 => return Err(genesis()),
         Some(index) => Some(position(&block, index)?),
     };
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
-    let (choice, deadline) = (options.choice()?, deadline(options.timeout()?));
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
+    let (choice, deadline) = (options.choice()?, deadline(context, options.timeout()?));
     let request = call.request(gas, call.access_list.clone().unwrap_or_default());
     let mut hooks = Hooks::new(Chosen::new(&choice, context.voice()), deadline);
     let (state, header) = (&options.state.0, &options.header.0);

@@ -111,22 +111,37 @@ pub fn proof(context: &Context, args: &Args) -> RpcResult {
     }
     let mut slots = Vec::with_capacity(keys.0.len());
     for key in &keys.0 {
-        slots.push(storage_key(key).map_err(|text| RpcError::Server(text.to_owned()))?);
+        let digits = key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")).unwrap_or(key);
+        let slot = storage_key(key).map_err(|text| RpcError::Server(text.to_owned()))?;
+        slots.push((slot, digits.len() == 64));
     }
     let block = id.unwrap_or_default().state_block(context)?;
-    let proof = context.chain().proof(block.hash(), account, &slots)?;
+    render_proof(context, block.hash(), account, &slots)
+}
+
+/// The proof of an account and slots under a block's state root. A key of full length comes back so, a shorter one as a
+/// number.
+///
+/// # Errors
+/// Those of [`chain::reader::ChainReader::proof`].
+pub fn render_proof(
+    context: &Context,
+    block: B256,
+    account: Address,
+    keys: &[(U256, bool)],
+) -> RpcResult {
+    let slots: Vec<U256> = keys.iter().map(|(slot, _)| *slot).collect();
+    let proof = context.chain().proof(block, account, &slots)?;
     let nodes = |nodes: &[Bytes]| Value::Array(nodes.iter().map(data).collect());
-    let storage = keys.0.iter().zip(&proof.storage).map(|(key, found)| {
-        let digits = key.strip_prefix("0x").or_else(|| key.strip_prefix("0X")).unwrap_or(key);
-        // A key of full length comes back so, a shorter one as a number.
-        let key = match digits.len() {
-            64 => data(found.slot.to_be_bytes::<32>()),
-            _ => quantity(found.slot),
+    let storage = keys.iter().zip(&proof.storage).map(|((_, is_whole), found)| {
+        let key = match is_whole {
+            true => data(found.slot.to_be_bytes::<32>()),
+            false => quantity(found.slot),
         };
         json!({"key": key, "value": quantity(found.value), "proof": nodes(&found.nodes)})
     });
     let storage: Vec<Value> = storage.collect();
-    let is_there = context.chain().state(block.hash())?.account(account)?.is_some();
+    let is_there = context.chain().state(block)?.account(account)?.is_some();
     // geth knows no hashes of an account that does not exist
     let hash = |hash: B256| data(if is_there { hash } else { B256::ZERO });
     Ok(json!({

@@ -1,20 +1,24 @@
 //! Blocks and headers by number and hash, and how they look.
 
+use std::sync::Arc;
+
 use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::B256;
 use alloy_rlp::Encodable as _;
 use chain::{
-    block::{Block, Header},
+    block::{Block, BlockBody, Header},
     blockchain::ExecutedBlock,
+    pool::PoolTransaction,
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     block_id::BlockNumber,
     context::Context,
-    error::RpcResult,
+    error::{RpcError, RpcResult},
     eth::transaction,
     param::Args,
+    pending::{Pending, pending_block},
     render::{address, data, or_null, quantity},
     voice::Voice,
 };
@@ -28,6 +32,9 @@ pub fn number(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getBlockByNumber`.
 pub fn by_number(context: &Context, args: &Args) -> RpcResult {
     let (number, is_full): (BlockNumber, bool) = args.read()?;
+    if let Some(pending) = waiting(context, number)? {
+        return Ok(Value::Object(render_pending(&pending, is_full, context.voice())));
+    }
     Ok(or_null(number.block(context)?, |block| render_block(&block, is_full, context.voice())))
 }
 
@@ -42,6 +49,9 @@ pub fn by_hash(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getHeaderByNumber`.
 pub fn header_by_number(context: &Context, args: &Args) -> RpcResult {
     let (number,): (BlockNumber,) = args.read()?;
+    if let Some(pending) = waiting(context, number)? {
+        return Ok(Value::Object(pending_header(&pending, context.voice())));
+    }
     Ok(or_null(number.block(context)?, |block| Value::Object(header_in(&block, context.voice()))))
 }
 
@@ -55,6 +65,9 @@ pub fn header_by_hash(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getBlockTransactionCountByNumber`.
 pub fn transaction_count_by_number(context: &Context, args: &Args) -> RpcResult {
     let (number,): (BlockNumber,) = args.read()?;
+    if let Some(pending) = waiting(context, number)? {
+        return Ok(quantity(pending.transactions.len()));
+    }
     Ok(or_null(number.block(context)?, |block| quantity(block.receipts.len())))
 }
 
@@ -98,6 +111,51 @@ fn uncle(block: &ExecutedBlock, index: u64) -> Option<Value> {
     out.insert("size".to_owned(), quantity(empty.length()));
     out.insert("uncles".to_owned(), json!([]));
     Some(Value::Object(out))
+}
+
+/// The block that would come next, if it is asked for and there is one.
+///
+/// # Errors
+/// What the store says if it fails.
+pub fn waiting(context: &Context, number: BlockNumber) -> Result<Option<Arc<Pending>>, RpcError> {
+    match number {
+        BlockNumber::Pending => pending_block(context),
+        _ => Ok(None),
+    }
+}
+
+/// A header that nobody has signed: what only a signature gives is `null`.
+fn pending_header(pending: &Pending, voice: Voice) -> Map<String, Value> {
+    let mut out = header_fields(&pending.header, B256::ZERO);
+    for name in ["hash", "nonce", "miner"] {
+        out.insert(name.to_owned(), Value::Null);
+    }
+    if voice == Voice::Geth {
+        out.insert("totalDifficulty".to_owned(), Value::Null);
+    }
+    out
+}
+
+/// The block that would come next.
+fn render_pending(pending: &Pending, is_full: bool, voice: Voice) -> Map<String, Value> {
+    let mut out = pending_header(pending, voice);
+    let one = |pooled: &Arc<PoolTransaction>| match is_full {
+        true => transaction::render_waiting(&pooled.transaction, pooled.sender),
+        false => data(pooled.hash()),
+    };
+    let body = BlockBody {
+        transactions: pending
+            .transactions
+            .iter()
+            .map(|pooled| pooled.transaction.clone())
+            .collect(),
+        ..BlockBody::default()
+    };
+    let block = Block { header: pending.header.clone(), body };
+    out.insert("size".to_owned(), quantity(block.length()));
+    out.insert("transactions".to_owned(), pending.transactions.iter().map(one).collect());
+    out.insert("uncles".to_owned(), json!([]));
+    out
 }
 
 /// A header of a Clique chain, for those who follow it.

@@ -11,6 +11,7 @@ use revm::primitives::hardfork::SpecId;
 use crate::{
     block_id::BlockId,
     context::Context,
+    debug::hooks::deadline,
     error::RpcError,
     eth::{
         call::{Scene, pending_of},
@@ -40,7 +41,8 @@ pub fn estimate(
 ) -> Result<u64, RpcError> {
     let block = id.state_block(context)?;
     let pending = pending_of(context, id)?;
-    let scene = Scene { context, block: block.block.hash(), pending, call, state, header };
+    let (block_hash, until) = (block.block.hash(), deadline(context, None));
+    let scene = Scene { context, block: block_hash, pending, call, state, header, until };
     let cap = highest(&scene, &block)?;
     if is_plain_transfer(&scene)? && cap >= TRANSFER_GAS && is_enough(&scene, TRANSFER_GAS)? {
         return Ok(TRANSFER_GAS);
@@ -55,6 +57,7 @@ pub fn estimate(
     };
     match outcome.status {
         CallStatus::Success => {}
+        CallStatus::Stopped => return Err(scene.late()),
         CallStatus::OutOfGas if scene.fault(cap)? == "out of gas" => return Err(exceeds(cap)),
         _ => return Err(scene.failure(cap, outcome)?),
     }
@@ -71,11 +74,11 @@ fn exceeds(cap: u64) -> RpcError {
 fn highest(scene: &Scene<'_>, block: &ExecutedBlock) -> Result<u64, RpcError> {
     let header = block.block.header();
     let mut cap = match scene.call.gas {
-        None => limits::CALL_GAS,
+        None => scene.context.limits.call_gas,
         Some(gas) if gas < TRANSFER_GAS => header.gas_limit,
         Some(gas) => gas,
     };
-    cap = cap.min(limits::CALL_GAS);
+    cap = cap.min(scene.context.limits.call_gas);
     let spec = scene.context.spec();
     if spec.spec_id(header.number + 1, header.timestamp).is_enabled_in(SpecId::OSAKA) {
         cap = cap.min(limits::OSAKA_TX_GAS);
@@ -118,6 +121,7 @@ fn is_plain_transfer(scene: &Scene<'_>) -> Result<bool, RpcError> {
 /// True if the call succeeds with this limit.
 fn is_enough(scene: &Scene<'_>, gas: u64) -> Result<bool, RpcError> {
     match scene.run(gas) {
+        Ok(CallOutcome { status: CallStatus::Stopped, .. }) => Err(scene.late()),
         Ok(outcome) => Ok(outcome.status == CallStatus::Success),
         Err(ChainError::CallRefused { .. }) => Ok(false),
         Err(error) => Err(error.into()),

@@ -185,7 +185,7 @@ pub fn sign(context: &Context, args: &Args) -> RpcResult {
     let from = call.from.unwrap_or_default();
     submit::key(context, from)?;
     let transaction = signed(context, from, complete(context, &call, gas)?)?;
-    submit::check_fee(&transaction)?;
+    submit::check_fee(context, &transaction)?;
     let raw = transaction.encoded_2718();
     Ok(json!({"raw": data(&raw), "tx": described(&transaction, from, &raw)}))
 }

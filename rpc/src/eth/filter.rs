@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -23,6 +24,7 @@ use crate::{
     eth::log::{self, LogFilter, Range},
     limits,
     param::Args,
+    rate,
     render::data,
     server::random_id,
 };
@@ -37,6 +39,8 @@ pub struct Filters {
 #[derive(Debug, Clone)]
 struct Filter {
     kind: Kind,
+    /// Whose it is, unless this machine's own.
+    owner: Option<IpAddr>,
     last_poll: Instant,
 }
 
@@ -112,14 +116,25 @@ impl Filters {
         lock(&self.by_id).len()
     }
 
-    fn install(&self, kind: Kind) -> RpcResult {
+    fn install(&self, kind: Kind, owner: Option<IpAddr>) -> RpcResult {
+        let owner = owner.map(rate::network);
         let mut by_id = lock(&self.by_id);
         by_id.retain(|_, filter| filter.last_poll.elapsed() < limits::FILTER_LIFE);
         if by_id.len() >= limits::FILTERS {
-            return Err(RpcError::Limit(format!("too many filters: {}", limits::FILTERS)));
+            return Err(RpcError::Limit(format!("too many filters: {} in all", limits::FILTERS)));
+        }
+        let is_full = owner.is_some()
+            && by_id.values().filter(|filter| filter.owner == owner).count()
+                >= limits::FILTERS_PER_ADDRESS;
+        if is_full {
+            let most = limits::FILTERS_PER_ADDRESS;
+            let text = format!(
+                "too many filters: {most} of one address (eth_uninstallFilter ends one, five minutes without a poll do too)"
+            );
+            return Err(RpcError::Limit(text));
         }
         let id = random_id();
-        by_id.insert(id.clone(), Filter { kind, last_poll: Instant::now() });
+        by_id.insert(id.clone(), Filter { kind, owner, last_poll: Instant::now() });
         Ok(Value::String(id))
     }
 
@@ -145,20 +160,20 @@ impl Filters {
 /// `eth_newFilter`.
 pub fn new_filter(context: &Context, args: &Args) -> RpcResult {
     let (filter,): (LogFilter,) = args.read()?;
-    context.filters.install(Kind::Logs(filter, context.head_hash()))
+    context.filters.install(Kind::Logs(filter, context.head_hash()), args.caller)
 }
 
 /// `eth_newBlockFilter`.
 pub fn new_block_filter(context: &Context, args: &Args) -> RpcResult {
     let () = args.read()?;
-    context.filters.install(Kind::Blocks(context.head_hash()))
+    context.filters.install(Kind::Blocks(context.head_hash()), args.caller)
 }
 
 /// `eth_newPendingTransactionFilter`.
 pub fn new_pending_filter(context: &Context, args: &Args) -> RpcResult {
     let (_,): (Option<bool>,) = args.read()?;
     let end = lock(&context.filters.arrivals).end();
-    context.filters.install(Kind::Pending(end))
+    context.filters.install(Kind::Pending(end), args.caller)
 }
 
 /// `eth_uninstallFilter`.

@@ -236,8 +236,19 @@ pub fn get_logs(context: &Context, args: &Args) -> RpcResult {
 /// # Errors
 /// -32000 for an unknown block or a reversed range; -32005 if there are too many.
 pub fn find(context: &Context, filter: LogFilter) -> RpcResult {
-    let found = Search::new(context, filter)?.run(context)?;
-    serde_json::from_slice(&found).map_err(|error| RpcError::Internal(error.to_string()))
+    read(&Search::new(context, filter)?.run(context)?)
+}
+
+/// As [`find`], however long the range: for questions of ours that the index answers.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_in_all(context: &Context, filter: LogFilter) -> RpcResult {
+    read(&Search::over(context, filter, u64::MAX)?.run(context)?)
+}
+
+fn read(found: &[u8]) -> RpcResult {
+    serde_json::from_slice(found).map_err(|error| RpcError::Internal(error.to_string()))
 }
 
 /// Blocks asked of the index at once.
@@ -264,6 +275,12 @@ impl Search {
     /// # Errors
     /// -32000 for an unknown block or a reversed range; -32005 if it is too wide.
     pub fn new(context: &Context, filter: LogFilter) -> Result<Self, RpcError> {
+        let most = if context.is_public { context.limits.log_range } else { u64::MAX };
+        Self::over(context, filter, most)
+    }
+
+    /// Finds the range, of fewer blocks than `most` from its first to its last.
+    fn over(context: &Context, filter: LogFilter, most: u64) -> Result<Self, RpcError> {
         let LogFilter { criteria, range } = filter;
         let place = match range {
             Range::Block(hash) => {
@@ -275,8 +292,7 @@ impl Search {
             }
             Range::Between(from, to) => {
                 let (from, to) = resolve_range(context, from, to)?;
-                let most = context.limits.log_range;
-                if context.is_public && to.saturating_sub(from) >= most {
+                if to.saturating_sub(from) >= most {
                     return Err(RpcError::Limit(format!("query exceeds max block range {most}")));
                 }
                 Place::Between(from, to)

@@ -18,3 +18,4 @@ pub mod request;
 pub mod submit;
 pub mod sync;
 pub mod transaction;
+pub mod typed_data;

@@ -24,9 +24,8 @@ use crate::{
     voice::Voice,
 };
 
-/// Most that a transaction's gas may cost, wei (`--rpc.txfeecap`): one ether, against slipped
-/// digits.
-const FEE_CAP: u128 = 1_000_000_000_000_000_000;
+/// Wei of an ether.
+const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// What becomes of type 3, here as in pool and block.
 const BLOBS_REFUSED: &str =
@@ -123,13 +122,12 @@ pub async fn submit(context: &Context, transaction: Transaction) -> Result<B256,
 ///
 /// # Errors
 /// -32000 with both numbers.
-pub fn check_fee(transaction: &Transaction) -> Result<(), RpcError> {
+pub fn check_fee(context: &Context, transaction: &Transaction) -> Result<(), RpcError> {
     let fee = transaction.max_fee_per_gas().saturating_mul(transaction.gas_limit().into());
-    if fee > FEE_CAP {
-        let ether =
-            |wei: u128| format!("{}.{:02} ether", wei / FEE_CAP, wei % FEE_CAP * 100 / FEE_CAP);
-        let text =
-            format!("tx fee ({}) exceeds the configured cap ({})", ether(fee), ether(FEE_CAP));
+    let cap = context.limits.tx_fee;
+    if fee > cap {
+        let ether = |wei: u128| format!("{}.{:02} ether", wei / ETHER, wei % ETHER * 100 / ETHER);
+        let text = format!("tx fee ({}) exceeds the configured cap ({})", ether(fee), ether(cap));
         return Err(RpcError::Server(text));
     }
     Ok(())
@@ -137,8 +135,9 @@ pub fn check_fee(transaction: &Transaction) -> Result<(), RpcError> {
 
 /// What this listener refuses although the pool would take it.
 fn validate(context: &Context, transaction: &Transaction) -> Result<(), RpcError> {
-    check_fee(transaction)?;
+    check_fee(context, transaction)?;
     match transaction.chain_id() {
+        None if context.limits.takes_unprotected => Ok(()),
         None => {
             let text = "only replay-protected (EIP-155) transactions allowed over RPC";
             Err(RpcError::Server(text.to_owned()))

@@ -8,15 +8,16 @@ use alloy_eips::{
     eip4844::DATA_GAS_PER_BLOB,
 };
 use alloy_primitives::{Address, B256, Signature, U256};
-use chain::{block::Transaction, blockchain::ExecutedBlock};
+use chain::{block::Transaction, blockchain::ExecutedBlock, pool::PoolTransaction};
 use serde_json::{Map, Value, json};
 
 use crate::{
     block_id::{BlockId, BlockNumber},
     context::Context,
     error::{RpcError, RpcResult},
-    eth::{fee, log},
+    eth::{block::waiting, fee, log},
     param::Args,
+    pending::Pending,
     render::{address, data, or_null, quantity},
     voice::Voice,
 };
@@ -46,6 +47,10 @@ pub fn raw_by_hash(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getRawTransactionByBlockNumberAndIndex`: `0x` where there is none.
 pub fn raw_by_block_number(context: &Context, args: &Args) -> RpcResult {
     let (number, index): (BlockNumber, u64) = args.read()?;
+    if let Some(pending) = waiting(context, number)? {
+        let found = pending_at(&pending, index);
+        return Ok(found.map_or_else(|| data([]), |found| data(found.transaction.encoded_2718())));
+    }
     Ok(raw_at(number.block(context)?, index))
 }
 
@@ -108,6 +113,10 @@ pub fn find_by_nonce(
 /// `eth_getTransactionByBlockNumberAndIndex`.
 pub fn by_block_number(context: &Context, args: &Args) -> RpcResult {
     let (number, index): (BlockNumber, u64) = args.read()?;
+    if let Some(pending) = waiting(context, number)? {
+        let found = pending_at(&pending, index);
+        return Ok(or_null(found, |found| render_waiting(&found.transaction, found.sender)));
+    }
     Ok(or_null(number.block(context)?, |block| at(&block, index, context.voice())))
 }
 
@@ -115,6 +124,10 @@ pub fn by_block_number(context: &Context, args: &Args) -> RpcResult {
 pub fn by_block_hash(context: &Context, args: &Args) -> RpcResult {
     let (hash, index): (B256, u64) = args.read()?;
     Ok(or_null(context.chain().block_by_hash(hash)?, |block| at(&block, index, context.voice())))
+}
+
+fn pending_at(pending: &Pending, index: u64) -> Option<&Arc<PoolTransaction>> {
+    pending.transactions.get(usize::try_from(index).ok()?)
 }
 
 fn at(block: &ExecutedBlock, index: u64, voice: Voice) -> Value {
@@ -132,6 +145,10 @@ pub fn receipt(context: &Context, args: &Args) -> RpcResult {
 /// `eth_getBlockReceipts`.
 pub fn block_receipts(context: &Context, args: &Args) -> RpcResult {
     let (id,): (BlockId,) = args.read()?;
+    if id == BlockId::Number(BlockNumber::Pending) && context.voice() == Voice::Geth {
+        // nobody has one yet
+        return Ok(Value::Null);
+    }
     let all = |block: std::sync::Arc<ExecutedBlock>| {
         Value::Array(
             (0..block.receipts.len()).map(|i| render_receipt(&block, i, context)).collect(),

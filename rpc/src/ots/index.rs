@@ -97,7 +97,9 @@ impl Table {
             return Err(RpcError::header_not_found());
         };
         let mut all = BTreeSet::new();
-        for (index, frame) in frames_of(context, &block, deadline(None))?.iter().enumerate() {
+        for (index, frame) in
+            frames_of(context, &block, deadline(context, None))?.iter().enumerate()
+        {
             let mut touched = BTreeSet::new();
             ends(frame, &mut touched);
             for address in &touched {

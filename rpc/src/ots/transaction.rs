@@ -139,7 +139,7 @@ pub fn contract_creator(context: &Context, args: &Args) -> RpcResult {
         if has_code(middle)? { high = middle } else { low = middle + 1 }
     }
     let Some(block) = chain.block_by_number(low)? else { return Ok(Value::Null) };
-    for (index, frame) in frames_of(context, &block, deadline(None))?.iter().enumerate() {
+    for (index, frame) in frames_of(context, &block, deadline(context, None))?.iter().enumerate() {
         if let Some(creator) = creator(frame, account) {
             let hash = block.block.body().transactions[index].tx_hash();
             return Ok(json!({"hash": data(hash), "creator": address(creator)}));

@@ -72,8 +72,8 @@ pub fn simulate(context: &Context, args: &Args) -> RpcResult {
         base: &base,
         simulation: context.chain().simulation(base.hash())?,
         moves: Moves::default(),
-        gas_left: limits::CALL_GAS,
-        until: deadline(None),
+        gas_left: context.limits.call_gas,
+        until: deadline(context, None),
     };
     let mut parent = (base.block.header().clone(), base.hash());
     let mut out = Vec::with_capacity(blocks.len());
@@ -136,7 +136,7 @@ impl Run<'_> {
         header.requests_hash = self.simulation.end(block, &header)?;
         header.gas_used = ran.gas_used;
         header.blob_gas_used = header.excess_blob_gas.map(|_| ran.blob_gas_used);
-        header.state_root = self.simulation.root(self.base.block.header().state_root)?;
+        header.state_root = self.context.chain().simulated_root(&self.simulation)?;
         header.receipts_root = receipts_root(&receipts);
         header.logs_bloom = logs_bloom(&receipts);
         header.transactions_root =
@@ -228,7 +228,7 @@ impl Run<'_> {
             block.run(&transaction, from, &mut hooks).map_err(|error| refused(error, gas))?;
         let hooks = hooks.into_inner();
         if hooks.is_late() {
-            return Err(RpcError::Timeout(limits::TRACE_TIME));
+            return Err(RpcError::Aborted(self.context.limits.call_time));
         }
         let (gas_used, most) = calls::gas_of(&outcome.result);
         ran.gas_used += gas_used;

@@ -163,8 +163,8 @@ async fn strangers_are_counted_behind_a_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_metrics_are_told() {
     let metrics = Some(([127, 0, 0, 1], 0).into());
-    let ws_port = Some(0);
-    let (node, server) = start(RpcConfig { metrics, ws_port, ..RpcConfig::default() }).await;
+    let ws = Some(([127, 0, 0, 1], 0).into());
+    let (node, server) = start(RpcConfig { metrics, ws, ..RpcConfig::default() }).await;
     let get = async |addr, path: &str| request(addr, "GET", path, "Host: localhost\r\n", "").await;
     let addr = server.local_addr();
     let (status, _, body) = get(addr, "/readiness").await;

@@ -2,10 +2,15 @@
 
 mod client;
 mod http;
+mod limits;
+mod med;
 #[path = "../../../test/harness/openrpc.rs"]
 mod openrpc;
+mod operator;
+mod pending;
 mod reorg;
 mod submit;
+mod table;
 mod websocket;
 
 use std::time::{Duration, Instant};

@@ -210,7 +210,7 @@ pub fn frames_of_transaction(
     let Some((block, index)) = context.chain().transaction(hash)? else { return Ok(None) };
     let mut rerun = context.chain().rerun(block.hash())?;
     advance(&mut rerun, &block.block, index)?;
-    let seen = watch(&mut rerun, &block, index, Kinds::default(), deadline(None))?;
+    let seen = watch(&mut rerun, &block, index, Kinds::default(), deadline(context, None))?;
     Ok(Some((block, index, seen.frame, seen.ran.result)))
 }
 
@@ -219,7 +219,7 @@ pub fn block(context: &Context, args: &Args) -> RpcResult {
     let (id,): (BlockId,) = args.read()?;
     let Some(block) = id.block(context)? else { return Ok(Value::Null) };
     let mut out = Vec::new();
-    for (index, frame) in frames_of(context, &block, deadline(None))?.iter().enumerate() {
+    for (index, frame) in frames_of(context, &block, deadline(context, None))?.iter().enumerate() {
         out.extend(frames::placed(frame, place(&block, index)));
     }
     Ok(Value::Array(out))
@@ -244,9 +244,9 @@ pub fn call(context: &Context, args: &Args) -> RpcResult {
         BlockOverride,
     ) = args.read()?;
     let block = id.unwrap_or_default().state_block(context)?;
-    let gas = call.gas.unwrap_or(limits::CALL_GAS).min(limits::CALL_GAS);
+    let gas = call.gas.unwrap_or(context.limits.call_gas).min(context.limits.call_gas);
     let request = call.request(gas, call.access_list.clone().unwrap_or_default());
-    let mut hooks = Hooks::new(Both::new(kinds), deadline(None));
+    let mut hooks = Hooks::new(Both::new(kinds), deadline(context, None));
     let at = (block.hash(), None);
     let (ran, mut overlay) = context
         .chain()
@@ -264,7 +264,7 @@ pub fn replay_transaction(context: &Context, args: &Args) -> RpcResult {
     };
     let mut rerun = context.chain().rerun(block.hash())?;
     advance(&mut rerun, &block.block, index)?;
-    let seen = watch(&mut rerun, &block, index, kinds, deadline(None))?;
+    let seen = watch(&mut rerun, &block, index, kinds, deadline(context, None))?;
     results(seen, kinds, rerun.overlay()).map(Value::Object)
 }
 
@@ -275,7 +275,7 @@ pub fn replay_block(context: &Context, args: &Args) -> RpcResult {
     if block.receipts.is_empty() {
         return Ok(json!([]));
     }
-    let (mut rerun, until) = (context.chain().rerun(block.hash())?, deadline(None));
+    let (mut rerun, until) = (context.chain().rerun(block.hash())?, deadline(context, None));
     let mut out = Vec::with_capacity(block.receipts.len());
     for (index, transaction) in block.block.body().transactions.iter().enumerate() {
         let seen = watch(&mut rerun, &block, index, kinds, until)?;
@@ -359,7 +359,7 @@ pub fn filter(context: &Context, args: &Args) -> RpcResult {
     if wanted.count > limits::TRACE_ENTRIES {
         return Err(RpcError::Limit(format!("count exceeds {}", limits::TRACE_ENTRIES)));
     }
-    let (until, mut skipped, mut out) = (deadline(None), 0, Vec::new());
+    let (until, mut skipped, mut out) = (deadline(context, None), 0, Vec::new());
     for number in from..=to {
         let Some(block) = context.chain().block_by_number(number)? else { break };
         for (index, frame) in frames_of(context, &block, until)?.iter().enumerate() {

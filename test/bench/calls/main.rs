@@ -60,7 +60,7 @@ struct Args {
     #[arg(long, default_value_t = 10_000)]
     idle: usize,
     /// Seconds of each attack.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 60)]
     secs: u64,
 }
 
@@ -109,6 +109,42 @@ struct Call {
     is_websocket: bool,
 }
 
+/// What is owed beside another node, by the name of the call: the ratio, and what is compared.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    /// Calls whose names begin so.
+    call: &'static str,
+    /// Beside which node; none is the faster of both.
+    beside: Option<NodeKind>,
+    ratio: f64,
+    /// Node time an answer instead of answers a second: loopback is what limits large ones.
+    is_cpu: bool,
+}
+
+const fn goal(call: &'static str, beside: Option<NodeKind>, ratio: f64, is_cpu: bool) -> Goal {
+    Goal { call, beside, ratio, is_cpu }
+}
+
+const GOALS: [Goal; 9] = [
+    goal("eth_blockNumber", Some(NodeKind::Anvil), 0.9, false),
+    goal("eth_blockNumber", Some(NodeKind::Geth), 3.0, false),
+    goal("eth_getBalance", Some(NodeKind::Anvil), 0.9, false),
+    goal("eth_getBalance", Some(NodeKind::Geth), 3.0, false),
+    goal("eth_call", Some(NodeKind::Anvil), 0.9, false),
+    goal("eth_call", Some(NodeKind::Geth), 2.0, false),
+    goal("block, hashes", None, 5.0, true),
+    goal("logs of the block", None, 10.0, true),
+    goal("logs, nothing found", None, 5.0, false),
+];
+
+/// A figure beside what is owed.
+fn owe(what: &str, have: f64, want: f64, is_least: bool, unit: &str) {
+    let is_met = if is_least { have >= want } else { have < want };
+    let sign = if is_least { ">=" } else { "<" };
+    let verdict = if is_met { "met" } else { "MISSED" };
+    println!("goal: {what}: {have:.2}{unit}, owed {sign} {want}{unit}: {verdict}");
+}
+
 /// What a measurement found.
 #[derive(Debug, Clone, Copy)]
 struct Figures {
@@ -143,6 +179,7 @@ async fn compare(args: &Args) -> Result<()> {
         "| call | node | answers/s | msnet over it | p50 us | node CPU us/answer | it over msnet | bytes |"
     );
     println!("|---|---|---|---|---|---|---|---|");
+    let mut found: Vec<(&str, Vec<(NodeKind, Figures)>)> = Vec::new();
     for index in 0..count {
         let mut figures = vec![Vec::new(); sides.len()];
         for _ in 0..args.rounds {
@@ -156,6 +193,9 @@ async fn compare(args: &Args) -> Result<()> {
         let medians: Vec<Option<Figures>> = figures.into_iter().map(median).collect();
         let own = sides.iter().position(|side| side.kind == NodeKind::Msnet);
         let own = own.and_then(|own| medians[own]);
+        let told = sides.iter().zip(&medians);
+        let told = told.filter_map(|(side, figures)| Some((side.kind, (*figures)?)));
+        found.push((sides[0].calls[index].name, told.collect()));
         for (side, figures) in sides.iter().zip(&medians) {
             let Some(figures) = figures else { continue };
             let over = own.map_or(f64::NAN, |own| own.per_s / figures.per_s);
@@ -169,6 +209,27 @@ async fn compare(args: &Args) -> Result<()> {
                 figures.cpu_us,
                 figures.bytes,
             );
+        }
+    }
+    println!();
+    for (name, figures) in &found {
+        let of =
+            |kind| figures.iter().find(|(found, _)| *found == kind).map(|(_, figures)| *figures);
+        let Some(own) = of(NodeKind::Msnet) else { continue };
+        for goal in GOALS.iter().filter(|goal| name.starts_with(goal.call)) {
+            let others = figures.iter().filter(|(kind, _)| match goal.beside {
+                Some(beside) => *kind == beside,
+                None => *kind != NodeKind::Msnet,
+            });
+            let ratio = |(_, other): &(NodeKind, Figures)| match goal.is_cpu {
+                true => other.cpu_us / own.cpu_us.max(0.1),
+                false => own.per_s / other.per_s,
+            };
+            // the faster of both is the one with the least ratio
+            let Some(least) = others.map(ratio).min_by(f64::total_cmp) else { continue };
+            let beside = goal.beside.map_or("the faster".to_owned(), |kind| kind.to_string());
+            let measure = if goal.is_cpu { "node time" } else { "answers" };
+            owe(&format!("{name}, {measure} beside {beside}"), least, goal.ratio, true, " x");
         }
     }
     Ok(())
@@ -288,7 +349,7 @@ async fn length(args: &Args) -> Result<()> {
         is_websocket: false,
     };
     println!("| blocks | empty answers/s |\n|---|---|");
-    let mut made = 0;
+    let (mut made, mut rates) = (0, Vec::new());
     for blocks in [100, 1_000, 5_000] {
         while made < blocks {
             press::pay(&rpc, made).await?;
@@ -303,6 +364,11 @@ async fn length(args: &Args) -> Result<()> {
         }
         figures.sort_by(f64::total_cmp);
         println!("| {blocks} | {:.0} |", figures[figures.len() / 2]);
+        rates.push(figures[figures.len() / 2]);
+    }
+    if let [first, .., last] = rates[..] {
+        let what = "empty search, longest chain beside shortest";
+        owe(what, last / first.max(1.0), 0.8, true, " x");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::{
+    owe,
     rpc::Rpc,
     wire::{Wire, frame},
 };
@@ -137,9 +138,11 @@ pub(crate) async fn idle(program: &Path, count: usize) -> Result<()> {
     let intervals: Vec<f64> =
         heads.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
     let drift = intervals.iter().map(|secs| (secs - 1.0).abs()).fold(0.0, f64::max);
+    let mean = intervals.iter().sum::<f64>() / (intervals.len().max(1) as f64);
     let to = rpc.quantity("eth_blockNumber", json!([])).await?;
+    let memory = memory_mib(node.child.id())?;
     println!(
-        "idle: {} WebSockets, {RATE} req/s: p50 {:.2} ms, p99 {:.2} ms, worst {:.2} ms; {} blocks in {} s, interval off by {:.0} % at most; {} MiB ({before} before)",
+        "idle: {} WebSockets, {RATE} req/s: p50 {:.2} ms, p99 {:.2} ms, worst {:.2} ms; {} blocks in {} s, interval {mean:.3} s, off by {:.0} % at worst; {memory} MiB ({before} before)",
         sockets.len() + 1,
         at(&times, 500),
         at(&times, 990),
@@ -147,8 +150,10 @@ pub(crate) async fn idle(program: &Path, count: usize) -> Result<()> {
         to - from,
         IDLE_TIME.as_secs(),
         drift * 100.0,
-        memory_mib(node.child.id())?,
     );
+    owe("idle: p99 of eth_blockNumber", at(&times, 990), 50.0, false, " ms");
+    owe("idle: drift of the block interval", (mean - 1.0).abs() * 100.0, 10.0, false, " %");
+    owe("idle: memory", memory as f64, 1_024.0, false, " MiB");
     Ok(())
 }
 
@@ -156,7 +161,7 @@ type Attack = fn(&str, &AtomicBool) -> Result<()>;
 
 /// Each attack at twice its limit or more, with a client that only asks for the head's number.
 pub(crate) async fn attacks(program: &Path, time: Duration) -> Result<()> {
-    let attacks: [(&str, Attack); 9] = [
+    let attacks: [(&str, Attack); 10] = [
         ("nobody", |_, _| Ok(())),
         ("400 half-open requests", half_open),
         ("2,000 calls that never end", endless_calls),
@@ -166,9 +171,11 @@ pub(crate) async fn attacks(program: &Path, time: Duration) -> Result<()> {
         ("256 sockets with 256 subscriptions that nobody reads", unread),
         ("bodies of 10 MiB", large_bodies),
         ("sockets that send calls and read nothing", unread_calls),
+        ("half-open requests, traces, logs, filters and unread sockets at once", all_at_once),
     ];
     println!("| attack | healthy p50 ms | p99 ms | worst ms | blocks | turns missed | MiB |");
     println!("|---|---|---|---|---|---|---|");
+    let mut owed = Vec::new();
     for (name, attack) in attacks {
         let node = start(program, 1)?;
         let rpc = Rpc::new(&node.url)?;
@@ -198,6 +205,12 @@ pub(crate) async fn attacks(program: &Path, time: Duration) -> Result<()> {
             at(&times, 1_000),
             to - from,
         );
+        owed.push((name, at(&times, 990), missed));
+    }
+    println!();
+    for (name, p99, missed) in owed {
+        owe(&format!("{name}: turns missed"), missed as f64, 1.0, false, "");
+        owe(&format!("{name}: p99 of others"), p99, 1_000.0, false, " ms");
     }
     Ok(())
 }
@@ -291,6 +304,17 @@ fn unread(url: &str, over: &AtomicBool) -> Result<()> {
         let _ = wire.send_raw(&calls);
     }
     wait(over);
+    Ok(())
+}
+
+fn all_at_once(url: &str, over: &AtomicBool) -> Result<()> {
+    let parts: [Attack; 5] = [half_open, traces, all_logs, filters, unread];
+    thread::scope(|scope| {
+        for part in parts {
+            // one that is thrown out leaves the others
+            scope.spawn(move || drop(part(url, over)));
+        }
+    });
     Ok(())
 }
 

@@ -1,5 +1,10 @@
 //! Own blocks: transactions of all types, forks by time, refusals, calls and proofs on the result.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use alloy_consensus::{TxEip1559, TxEip2930, TxEip7702};
 use alloy_eips::{
     eip2930::{AccessList, AccessListItem},
@@ -9,9 +14,12 @@ use alloy_primitives::{hex, keccak256};
 use alloy_trie::{Nibbles, proof::verify_proof};
 
 use super::*;
-use crate::executor::{
-    ExecError,
-    call::{AccountOverride, BlockOverrides, CallRequest, CallStatus},
+use crate::{
+    executor::{
+        ExecError,
+        call::{AccountOverride, BlockOverrides, CallRequest, CallStatus},
+    },
+    state::stop::Stop,
 };
 
 #[test]
@@ -124,7 +132,7 @@ fn check_calls(reader: &ChainReader, signer: Address) {
     let run =
         |request: &CallRequest,
          overrides: &BTreeMap<Address, AccountOverride>,
-         block: &BlockOverrides| { reader.call(head, request, overrides, block) };
+         block: &BlockOverrides| { reader.call(head, request, overrides, block, None) };
     let look = CallRequest { to: Some(LOOK), gas: 1_000_000, ..CallRequest::default() };
     let outcome = run(&look, &none, &BlockOverrides::default()).unwrap();
     assert_eq!(outcome.status, CallStatus::Success);
@@ -167,6 +175,42 @@ fn check_calls(reader: &ChainReader, signer: Address) {
     );
     let create = CallRequest { data: bytes!("60015ff3"), gas: 100_000, ..CallRequest::default() };
     assert!(run(&create, &none, &BlockOverrides::default()).unwrap().created.is_some());
+    check_stops(reader);
+}
+
+/// Runs that would last until their gas is gone end when they are told to, whatever keeps them going.
+fn check_stops(reader: &ChainReader) {
+    let head = reader.head().hash();
+    let run = |code: Bytes, stop: Stop| {
+        let long = AccountOverride { code: Some(code), ..Default::default() };
+        let request = CallRequest { to: Some(LOOK), gas: 1_000_000_000, ..CallRequest::default() };
+        let overrides = [(LOOK, long)].into();
+        let block = BlockOverrides::default();
+        reader.call(head, &request, &overrides, &block, Some(stop)).unwrap().status
+    };
+    let asked = Arc::new(AtomicUsize::new(0));
+    let after = |questions: usize| {
+        let asked = Arc::clone(&asked);
+        asked.store(0, Ordering::Relaxed);
+        Stop::when(Arc::new(move || asked.fetch_add(1, Ordering::Relaxed) >= questions))
+    };
+    for (name, code) in [
+        ("JUMPDEST PUSH0 JUMP", bytes!("5b5f56")),
+        ("a call of itself in a loop", bytes!("5b5f5f5f5f5f305af1505f56")),
+        ("a creation in a loop", bytes!("5b5f5f5ff0505f56")),
+        ("KECCAK256 of 64 KiB in a loop", bytes!("5b620100005f20505f56")),
+    ] {
+        assert_eq!(run(code, after(3)), CallStatus::Stopped, "{name}");
+        assert!(asked.load(Ordering::Relaxed) <= 5, "{name}: {asked:?}");
+    }
+    // a run that ends by itself is not told of
+    let once = bytes!("5f5f5f5f5f30 5af1 00");
+    assert_ne!(run(once, after(usize::MAX)), CallStatus::Stopped);
+    // PUSH0 ×4, the address of MODEXP or of ECRECOVER, GAS, STATICCALL
+    let (modexp, ecrecover) = (bytes!("5f5f5f5f60055afa"), bytes!("5f5f5f5f60015afa"));
+    assert_eq!(run(modexp.clone(), after(usize::MAX).in_a_hurry()), CallStatus::Stopped);
+    assert_eq!(run(modexp, after(usize::MAX)), CallStatus::Success);
+    assert_eq!(run(ecrecover, after(usize::MAX).in_a_hurry()), CallStatus::Success);
 }
 
 #[test]
