@@ -8,6 +8,7 @@
 //! 3. names by their place: behind a title, before "MD", and beside another name;
 //! 4. what remains unknown: a word in capitals that is neither a medical nor a common word, and tokens that hold four digits
 //!    or more.
+//!
 //! What is removed is replaced by the kind of thing it was: `[NAME]`, `[DATE 2024]`, `[PHONE]`. Medical words are those of the
 //! loaded dictionaries.
 use crate::model::json::Value;

@@ -51,8 +51,8 @@ fn relate(
     let Some(path) = input.named("RXNREL", ".RRF") else { return Ok(()) };
     let text = input.read(&path)?;
     let is = |code: &str, kind: &str| kinds.get(code).is_some_and(|found| found == kind);
-    let (mut ingredient, mut components): (HashMap<&str, Vec<&str>>, HashMap<&str, Vec<&str>>) =
-        (HashMap::new(), HashMap::new());
+    let mut ingredient: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut components: HashMap<&str, Vec<&str>> = HashMap::new();
     for line in text.lines() {
         let cells: Vec<&str> = line.split('|').collect();
         let [right, _, _, _, left, _, _, how, _, _, "RXNORM", ..] = cells.as_slice() else {
