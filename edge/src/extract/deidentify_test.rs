@@ -173,7 +173,6 @@ fn planted_identifiers_are_found() {
         "planted {all}, found {found}; removed {right} of them and {wrong} besides; medical words {medical}, lost {lost}\n{}",
         missed.join("\n")
     );
-    println!("{said}");
     assert!(found * 1_000 >= all * 995, "{said}");
     assert!(right * 100 >= (right + wrong) * 95, "{said}");
     assert!(lost * 100 <= medical, "{said}");

@@ -164,7 +164,6 @@ fn samples_are_mapped_row_by_row() {
             rows += 1;
         }
     }
-    println!("{rows} rows of {} tables: {coverage:?}", files.len());
     assert!(
         rows > 900 && coverage.dropped == 0 && coverage.mapped > rows * 4,
         "{rows} {coverage:?}"
