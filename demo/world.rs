@@ -83,6 +83,8 @@ impl World {
                     name: party.name.into(),
                     datadir: folder.join(party.folder),
                     listen: listen(port),
+                    mllp: Vec::new(),
+                    terms: Vec::new(),
                     rpc_url: url,
                     institution: institution(&party),
                     account_key: Some(*key(&folder, party.folder)?),

@@ -114,6 +114,26 @@ fn the_edge_reaches_the_chain_only_by_json_rpc() {
     );
 }
 
+/// Nothing named inside a record is ever fetched: what reads records has no way out, and no way to other files.
+#[test]
+fn what_reads_records_opens_nothing() {
+    let never = ["reqwest", "TcpStream", "UdpSocket", "std::net", "tokio", "std::process"];
+    for folder in ["ingest", "standardize", "extract", "terminology", "model"] {
+        assert_absent(
+            &format!("edge/src/{folder}"),
+            &never,
+            "what a record names is never fetched",
+        );
+    }
+    for (place, line) in code("edge/src/standardize").into_iter().chain(code("edge/src/extract")) {
+        let is_test = place.contains("_test.rs") || place.contains("cli.rs");
+        assert!(
+            is_test || !line.contains("std::fs"),
+            "{place}: a record opens no file\n    {line}"
+        );
+    }
+}
+
 #[test]
 fn unsafe_code_is_forbidden_in_every_room() {
     for root_file in

@@ -6,12 +6,13 @@ use alloy_primitives::hex;
 use clap::{Args, Subcommand};
 
 use crate::{
-    config::EdgeConfig,
+    config::{EdgeConfig, MllpListener},
     error::EdgeError,
     findings, ingest,
     onchain::{InstId, finality::Finality},
     service::{Edge, records::IngestReport},
     standardize::{self, Tables},
+    terminology::load::TermFiles,
 };
 
 /// One institution's record service.
@@ -78,6 +79,10 @@ pub struct TryArgs {
     /// JSON, an object a line, instead of lines for a person.
     #[arg(long)]
     pub json: bool,
+    /// A code system that may not be shipped, from files you own: `KIND[@SYSTEM]=PATH`, any number of times. Kinds: snomed,
+    /// loinc, rxnorm, icd10cm, icd, cvx, table.
+    #[arg(long, value_name = "KIND=PATH")]
+    pub terms: Vec<TermFiles>,
     /// End with 1 if there is any warning.
     #[arg(long)]
     pub strict: bool,
@@ -95,6 +100,14 @@ pub struct ServeArgs {
     /// Where to listen; port 0 takes a free one. The address is registered on chain as this edge's endpoint.
     #[arg(long, env = "MSNET_EDGE_HTTP_ADDR", default_value = "127.0.0.1:8550")]
     pub listen: SocketAddr,
+    /// Where to listen for HL7 v2 (MLLP), `[SOURCE=]ADDRESS`, any number of times; 2575 is the usual port. There is no TLS
+    /// here: give a loopback address, or put a proxy that checks client certificates before it.
+    #[arg(long = "mllp.addr", value_name = "[SOURCE=]ADDRESS")]
+    pub mllp: Vec<MllpListener>,
+    /// A code system that may not be shipped, from files you own: `KIND[@SYSTEM]=PATH`, any number of times. Kinds: snomed,
+    /// loinc, rxnorm, icd10cm, icd, cvx, table.
+    #[arg(long, value_name = "KIND=PATH")]
+    pub terms: Vec<TermFiles>,
     /// The institution's id on chain: 0x and 32 hex digits.
     #[arg(long, env = "MSNET_EDGE_INSTITUTION")]
     pub institution: InstId,
@@ -135,6 +148,8 @@ impl ServeArgs {
             name: self.name.clone(),
             datadir: self.datadir.clone(),
             listen: self.listen,
+            mllp: self.mllp.clone(),
+            terms: self.terms.clone(),
             rpc_url: self.rpc.clone(),
             institution: self.institution,
             account_key: account_key.transpose()?,
@@ -165,6 +180,9 @@ pub async fn run(
                 edge.institution(),
                 serve.finality.as_str()
             ));
+            for addr in edge.mllp_addrs() {
+                print(&format!("HL7 v2 (MLLP) at {addr}"));
+            }
             stop.await;
             edge.stop().await;
             Ok(0)
@@ -240,7 +258,7 @@ fn standardize_files(
     mapping: Option<&std::path::Path>,
     print: impl Fn(&str),
 ) -> Result<u8, EdgeError> {
-    let tables = Tables::shipped();
+    let tables = Tables::open(&args.terms)?;
     let mapping = mapping.map(|path| {
         let bytes = ingest::file::read(path)?;
         standardize::csv::Mapping::parse(&String::from_utf8_lossy(&bytes)).map_err(|issue| {
@@ -262,7 +280,7 @@ fn standardize_files(
 }
 
 fn extract_files(args: &TryArgs, print: impl Fn(&str)) -> Result<u8, EdgeError> {
-    let tables = Tables::shipped();
+    let tables = Tables::open(&args.terms)?;
     each_file(args, |path| {
         let mut tell = |result: &serde_json::Value| {
             if args.json {

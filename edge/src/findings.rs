@@ -10,7 +10,7 @@
 //! `start` and `end` count characters (Unicode scalar values), not bytes.
 use crate::error::EdgeError;
 use crate::extract::context::{self, Said};
-use crate::extract::mention::{Mention, mentions};
+use crate::extract::mention::{Mention, mentions, named};
 use crate::extract::{Explained, explained};
 use crate::ingest::{self, file};
 use crate::model::{Assertion, json::Value};
@@ -111,6 +111,22 @@ fn lines(
 /// # Errors
 /// Why the line cannot be read, with the position in it.
 pub fn line(line: &[u8], terms: &Terminology) -> Result<serde_json::Value, String> {
+    line_by(line, terms, mentions)
+}
+
+/// As [`line`], by the dictionary alone, as keywords are found.
+///
+/// # Errors
+/// As [`line`].
+pub fn line_by_dictionary(line: &[u8], terms: &Terminology) -> Result<serde_json::Value, String> {
+    line_by(line, terms, named)
+}
+
+fn line_by(
+    line: &[u8],
+    terms: &Terminology,
+    mentions: fn(&str, Assertion, &Terminology) -> Vec<Mention>,
+) -> Result<serde_json::Value, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(format!("the line is longer than {} MiB", MAX_LINE_BYTES >> 20));
     }

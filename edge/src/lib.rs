@@ -24,6 +24,7 @@ pub mod keys;
 pub mod model;
 pub mod onchain;
 pub mod peer;
+pub mod quarantine;
 pub mod service;
 pub mod standardize;
 pub mod stores;

@@ -3,10 +3,11 @@
 //! [`Edge`] is a cheap handle. What it does lies beside, by who acts: [`requester`] asks, pulls and verifies, [`owner`]
 //! publishes, accepts, delivers and revokes, [`complaint`] acts on a fault, [`search`] asks and answers with buckets,
 //! [`register`] makes the institution's keys and endpoint known, [`facts`] gathers what the release check looks at,
-//! [`records`] is the way to the institution's own records, [`overview`] is what the page shows.
+//! [`messages`] takes in what listeners hear, [`records`] is the way to the institution's own records, [`overview`] is what the page shows.
 
 pub mod complaint;
 pub mod facts;
+pub mod messages;
 pub mod overview;
 pub mod owner;
 pub mod records;
@@ -40,6 +41,7 @@ use crate::{
         submit::{AccountKey, Sent, Submitter},
     },
     peer::{Identity, Peer, PeerClient, nonce::Nonces, signature::key_id},
+    standardize::Tables,
     stores::local,
 };
 use facts::Quota;
@@ -83,6 +85,7 @@ struct Inner {
     offers: tokio::sync::Mutex<()>,
     operator_token: String,
     demo_switches: bool,
+    mllp: Mutex<Vec<SocketAddr>>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
 }
@@ -128,6 +131,7 @@ impl Edge {
         let transport_id = key_id(key_kind::TRANSPORT_ED25519, &keys.transport_public());
         let identity =
             Identity { keys: keys.clone(), key_id: transport_id, actor: config.institution };
+        let maps = Tables::open(&config.terms)?;
         let follower = Arc::new(Follower::new(Arc::clone(&chain)));
         follower.catch_up().await?;
         let inner = Inner {
@@ -140,7 +144,7 @@ impl Edge {
             peers: PeerClient::new(identity)?,
             nonces: Nonces::open(&config.datadir)?,
             book: GrantBook::open(&config.datadir, keys.store_keys())?,
-            records: Records::open(&config.datadir, &keys, config.institution)?,
+            records: Records::open(&config.datadir, &keys, config.institution, maps)?,
             quota: Quota::default(),
             searches: SearchBudget::default(),
             spool: Spool::default(),
@@ -148,6 +152,7 @@ impl Edge {
             offers: tokio::sync::Mutex::default(),
             operator_token: operator_token(&config.datadir)?,
             demo_switches: config.demo_switches,
+            mllp: Mutex::default(),
             stop: watch::Sender::new(false),
             tasks: Mutex::default(),
             datadir: config.datadir,
@@ -159,7 +164,14 @@ impl Edge {
         edge.spawn("follower", Arc::clone(&edge.inner.follower).run(edge.stopping()));
         let server = api::serve(edge.clone(), listener, edge.stopping());
         edge.spawn("server", server);
-        if let Err(error) = edge.register().await {
+        let ready = async {
+            edge.register().await?;
+            for listener in &config.mllp {
+                edge.listen_mllp(&listener.source, listener.addr).await?;
+            }
+            edge.retry_quarantine(None).await.map(drop)
+        };
+        if let Err(error) = ready.await {
             edge.stop().await;
             return Err(error);
         }

@@ -38,7 +38,38 @@ fn seeds() -> Vec<Vec<u8>> {
     for path in ["clique/genesis/sepolia.json", "ethereum-tests/KeyStoreTests/basic_tests.json"] {
         seeds.push(serde_json::to_vec(&vector(path)).expect("JSON"));
     }
+    seeds.extend(items());
     seeds
+}
+
+/// Good and bad items of each form, and a table behind its mapping.
+fn items() -> Vec<Vec<u8>> {
+    let file = |path: &str| {
+        let bytes = std::fs::read(format!("{}/{path}", env!("CARGO_MANIFEST_DIR")));
+        bytes.unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    let mut out: Vec<Vec<u8>> = [
+        "edge/data/demo/hospital-a/oru-r01.hl7",
+        "edge/data/demo/hospital-a/follow-up.txt",
+        "test/vectors/attacks/hl7v2/00-good.hl7",
+        "test/vectors/attacks/hl7v2/17-bad-escape.hl7",
+        "test/vectors/attacks/hl7v2/36-mllp-nested-start.bin",
+        "test/vectors/attacks/fhir-json/18-narrative-script.json",
+        "test/vectors/attacks/csv/12-unit-mix.csv",
+    ]
+    .map(file)
+    .into();
+    let mut framed = vec![0x0b];
+    framed.extend(file("test/vectors/attacks/hl7v2/00-good.hl7"));
+    framed.extend([0x1c, b'\r']);
+    out.push(framed);
+    let mut table = b"confirmed = true\ntable = { delimiter = \",\", encoding = \"utf-8\", decimal = \".\", \
+        patient = { column = \"patient_id\", system = \"urn:x\" } }\n[[map]]\nresource = \"Patient\"\nkey = []\n\
+        set.active = { const = true }\n\0"
+        .to_vec();
+    table.extend(file("test/vectors/attacks/csv/11-leading-zero-id.csv"));
+    out.push(table);
+    out
 }
 
 /// xorshift64*: the same numbers in each run.

@@ -1,4 +1,4 @@
-//! What is fuzzed: every decoder of foreign bytes in the ledger and the node, one function each. A function returns on
+//! What is fuzzed: every decoder of foreign bytes in the ledger, the node and the edge's intake, one function each. A function returns on
 //! any input, without a panic; what decodes encodes to the same bytes again.
 //!
 //! `test/fuzz/run` drives them with libFuzzer, `test/fuzz/mod.rs` with mutations of its seeds in every test run.
@@ -25,7 +25,7 @@ use chain::{
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 9] = [
+pub(crate) const TARGETS: [Target; 13] = [
     ("header", header),
     ("block", block),
     ("transaction", transaction),
@@ -35,6 +35,10 @@ pub(crate) const TARGETS: [Target; 9] = [
     ("trie", trie),
     ("log_frame", log_frame),
     ("redb_value", redb_value),
+    ("edge_item", edge_item),
+    ("edge_mllp", edge_mllp),
+    ("edge_csv", edge_csv),
+    ("edge_text", edge_text),
 ];
 
 fn header(bytes: &[u8]) {
@@ -137,4 +141,68 @@ fn redb_value(bytes: &[u8]) {
     let _ = schema::decode_snapshot(bytes, config);
     let _ = schema::decode::<Flushed>("flushed", bytes);
     let _ = Diff::decode_lists(&mut &bytes[..]);
+}
+
+/// Everything an institution may be sent: any bytes are read or refused, in any form; what is answered is plain text.
+fn edge_item(bytes: &[u8]) {
+    use edge::{
+        ingest::{self, ack},
+        model::Form,
+        standardize,
+    };
+    let tables = standardize::Tables::shipped();
+    let outcome = ack::Outcome::Stored;
+    if let Some(answer) = ack::acknowledge(bytes, outcome, "1", "20240101") {
+        assert!(answer.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\r')));
+    }
+    for form in [Form::Hl7v2, Form::FhirJson, Form::Ccda, Form::Note] {
+        let Ok(items) = ingest::read("urn:fuzz", Some(form), bytes) else { continue };
+        for item in items.iter().take(4) {
+            if let Ok(done) = standardize::standardize(item, &tables) {
+                for record in &done.records {
+                    assert!(standardize::validate::validate(&record.resource).is_empty());
+                }
+            }
+        }
+    }
+}
+
+/// What a connection to the HL7 v2 listener brings, in two parts or whole.
+fn edge_mllp(bytes: &[u8]) {
+    use edge::ingest::mllp::Frames;
+    let (mut whole, mut parts) = (Vec::new(), Vec::new());
+    let all = Frames::default().push(bytes, &mut whole);
+    let (first, second) = bytes.split_at(bytes.len() / 2);
+    let mut frames = Frames::default();
+    let result = frames.push(first, &mut parts).and_then(|()| frames.push(second, &mut parts));
+    assert_eq!((all, whole), (result, parts));
+}
+
+/// A table and its mapping: the bytes up to the first NUL are the mapping.
+fn edge_csv(bytes: &[u8]) {
+    use edge::standardize::{Tables, csv};
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let (mapping, table) = (parts.next().unwrap_or_default(), parts.next().unwrap_or(bytes));
+    let _ = csv::draft(table);
+    if let Ok(mapping) = csv::Mapping::parse(&String::from_utf8_lossy(mapping)) {
+        let _ = csv::standardize_table(table, &mapping, "urn:fuzz", &Tables::shipped());
+    }
+}
+
+/// A text in which keywords and people are looked for.
+fn edge_text(bytes: &[u8]) {
+    use edge::{
+        extract::{deidentify, mention},
+        model::Assertion,
+        standardize::Tables,
+        terminology::ucum,
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let terms = &Tables::shipped().terminology;
+    for found in mention::mentions(&text, Assertion::Present, terms) {
+        assert!(text.get(found.range).is_some());
+    }
+    let (_, removed) = deidentify::deidentify(&text, &deidentify::Known::default(), terms);
+    assert!(removed.iter().all(|part| text.get(part.range.clone()).is_some()));
+    let _ = ucum::code(&text);
 }

@@ -174,4 +174,5 @@ def main():
             out.write(f"{' '.join(words)}\t{count}\t{right}\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

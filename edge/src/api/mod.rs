@@ -5,6 +5,7 @@
 //! place where an [`EdgeError`] becomes a JSON-RPC error or a problem body (RFC 9457). Every answer to a signed request is
 //! signed. Browsers' sessions (ERC-4361), uploads, FHIR and events come later.
 
+pub mod mllp;
 pub mod rpc;
 pub mod web;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | anyone | `edge_info`, `edge_overview` |
 //! | other edges, signed, one call a request | `edge_pull`, `edge_receipt`, `peer_request`, `peer_search` |
-//! | the operator, with the token | `edge_listRequests`, `edge_decideRequest`, `edge_revokeGrant`, `edge_federatedSearch`, `edge_pullGrant`, `edge_acknowledge`, `edge_fileComplaint` |
+//! | the operator, with the token | `edge_listRequests`, `edge_decideRequest`, `edge_revokeGrant`, `edge_federatedSearch`, `edge_pullGrant`, `edge_acknowledge`, `edge_fileComplaint`, `edge_listQuarantine`, `edge_retryQuarantine`, `edge_discardQuarantine` |
 
 use alloy_primitives::B256;
 use axum::{
@@ -79,7 +79,10 @@ async fn one(
         | "edge_federatedSearch"
         | "edge_pullGrant"
         | "edge_acknowledge"
-        | "edge_fileComplaint" => match check_token(edge, headers) {
+        | "edge_fileComplaint"
+        | "edge_listQuarantine"
+        | "edge_retryQuarantine"
+        | "edge_discardQuarantine" => match check_token(edge, headers) {
             Ok(()) => operator(edge, method, params).await,
             Err(error) => Err(error),
         },
@@ -133,6 +136,18 @@ struct RevokeParam {
 }
 
 #[derive(Deserialize)]
+struct RetryParam {
+    /// Without them, those that another version may understand.
+    ids: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct DiscardParam {
+    id: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
 struct QueryParam {
     query: String,
 }
@@ -172,6 +187,15 @@ async fn operator(edge: &Edge, method: &str, params: Value) -> Result<Value, Edg
                 "seq": pulled.seq, "size": pulled.size, "verdict": pulled.verdict,
                 "why": pulled.why, "records": records,
             }))
+        }
+        "edge_listQuarantine" => to_json(&edge.list_quarantine()?),
+        "edge_retryQuarantine" => {
+            let RetryParam { ids } = first(params)?;
+            to_json(&edge.retry_quarantine(ids).await?)
+        }
+        "edge_discardQuarantine" => {
+            let DiscardParam { id, reason } = first(params)?;
+            to_json(&edge.discard_quarantine(&id, "operator", &reason)?)
         }
         "edge_acknowledge" => {
             let DeliveryParam { delivery_id } = first(params)?;

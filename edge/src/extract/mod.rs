@@ -4,8 +4,12 @@
 //! sentences, words, longest dictionary match, context. "No fever" is not fever; "family history of diabetes" is family.
 mod abbreviation;
 pub mod context;
+pub mod deidentify;
+pub mod epoch;
 pub mod mention;
+pub mod rank;
 pub mod sentence;
+mod tagger;
 
 use crate::model::json::Value;
 use crate::model::{Assertion, Keyword};
@@ -193,7 +197,7 @@ impl Found {
     ) {
         let cut = (0..=MAX_TEXT.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
         let text = &text[..cut.unwrap_or(0)];
-        for found in mention::mentions(text, default, terms) {
+        for found in mention::named(text, default, terms) {
             let reason = format!("{:?} in {place}", &text[found.range]);
             self.add(found.concept, found.said.assertion(), weight, reason);
         }

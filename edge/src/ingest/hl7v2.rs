@@ -5,10 +5,14 @@
 //!
 //! Separators come from MSH-1 and MSH-2. Segments end with CR, LF or CRLF. Bad lines are kept raw with an issue, unknown
 //! and Z segments are kept. `""` is null ("delete what you have"), empty is "not said". Character set from MSH-18
-//! (table 0211): UTF-8 by default, the single-byte sets of ISO 8859; bytes that do not decode are read as windows-1252
-//! with an issue. Multi-byte sets other than UTF-8 are refused, because their second bytes can look like separators.
+//! ([`charset`]): UTF-8 by default; bytes that do not decode are read as windows-1252 with an issue. A message in a set
+//! whose second bytes can look like separators is made [`readable`] first.
 #![deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+pub mod charset;
+
 use crate::model::{At, Issue, Severity};
+use charset::Charset;
+pub use charset::{Readable, readable};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -51,6 +55,8 @@ pub struct Message<'a> {
     bytes: &'a [u8],
     delimiters: Delimiters,
     charset: &'static encoding_rs::Encoding,
+    /// The set that the whole message was decoded from, before it was cut.
+    recoded: Option<&'static encoding_rs::Encoding>,
     lines: Vec<Line>,
 }
 
@@ -150,6 +156,21 @@ impl<'a> Message<'a> {
     /// A fatal issue with its position: no or broken MSH, separators that are not distinct punctuation, no message type,
     /// a character set that cannot be cut safely, or a limit. Smaller problems are returned beside the message.
     pub fn parse(bytes: &'a [u8]) -> Result<(Self, Vec<Issue>), Issue> {
+        Self::parse_as(bytes, None)
+    }
+
+    /// As [`Message::parse`], of a message in any character set.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn of(readable: &'a Readable<'_>) -> Result<(Self, Vec<Issue>), Issue> {
+        Self::parse_as(&readable.bytes, readable.recoded)
+    }
+
+    fn parse_as(
+        bytes: &'a [u8],
+        recoded: Option<&'static encoding_rs::Encoding>,
+    ) -> Result<(Self, Vec<Issue>), Issue> {
         let fatal = |byte, code, rule, path: &str, text: &str| {
             Issue::new(Severity::Fatal, code, rule, At::in_bytes(bytes, byte, path), text)
         };
@@ -172,7 +193,7 @@ impl<'a> Message<'a> {
         let delimiters = read_delimiters(header)
             .map_err(|text| fatal(header_at, "structure", "hl7v2-separators", "MSH-1", text))?;
         let mut message =
-            Message { bytes, delimiters, charset: encoding_rs::UTF_8, lines: Vec::new() };
+            Message { bytes, delimiters, charset: encoding_rs::UTF_8, recoded, lines: Vec::new() };
         for range in ranges {
             message.add_line(range, &mut issues)?;
         }
@@ -251,37 +272,28 @@ impl<'a> Message<'a> {
     }
 
     fn read_charset(&mut self, issues: &mut Vec<Issue>) -> Result<(), Issue> {
-        let declared = self.segment("MSH").map(|msh| msh.field(18).component(1).raw().to_vec());
-        let declared = declared.unwrap_or_default().to_ascii_uppercase();
-        self.charset = match declared.as_slice() {
-            b"" | b"ASCII" | b"UNICODE UTF-8" | b"UTF-8" | b"\"\"" => encoding_rs::UTF_8,
-            b"8859/1" => encoding_rs::WINDOWS_1252,
-            b"8859/2" => encoding_rs::ISO_8859_2,
-            b"8859/5" => encoding_rs::ISO_8859_5,
-            b"8859/6" => encoding_rs::ISO_8859_6,
-            b"8859/7" => encoding_rs::ISO_8859_7,
-            b"8859/8" => encoding_rs::ISO_8859_8,
-            b"8859/9" => encoding_rs::WINDOWS_1254,
-            b"8859/15" => encoding_rs::ISO_8859_15,
-            other => {
-                let at = At::path("MSH-18");
-                let multibyte =
-                    [&b"ISO IR"[..], b"UNICODE UTF-", b"GB ", b"KS ", b"CNS ", b"BIG-5"];
-                if multibyte.iter().any(|prefix| other.starts_with(prefix)) {
-                    let text = "this multi-byte character set cannot be cut safely; send UTF-8";
-                    return Err(Issue::new(
-                        Severity::Fatal,
-                        "not-supported",
-                        "hl7v2-charset",
-                        at,
-                        text,
-                    ));
+        if self.recoded.is_some() {
+            return Ok(());
+        }
+        let declared = self.segment("MSH").map(|msh| msh.field(18).raw().to_vec());
+        let declared = declared.unwrap_or_default();
+        let mut default = None;
+        for name in declared.split(|byte| *byte == self.delimiters.repetition) {
+            let at = At::path("MSH-18");
+            match charset::named(name) {
+                Some(Charset::InPlace(encoding)) => _ = default.get_or_insert(encoding),
+                Some(Charset::Whole(_)) | Some(Charset::Refused) => {
+                    let text = "this character set cannot be read safely; send UTF-8";
+                    let rule = "hl7v2-charset";
+                    return Err(Issue::new(Severity::Fatal, "not-supported", rule, at, text));
                 }
-                let text = "not a character set of table 0211; read as UTF-8";
-                issues.push(Issue::new(Severity::Warning, "value", "hl7v2-charset", at, text));
-                encoding_rs::UTF_8
+                None => {
+                    let text = "not a character set of table 0211; read as UTF-8";
+                    issues.push(Issue::new(Severity::Warning, "value", "hl7v2-charset", at, text));
+                }
             }
-        };
+        }
+        self.charset = default.unwrap_or(encoding_rs::UTF_8);
         Ok(())
     }
 
@@ -381,6 +393,21 @@ impl<'a> Message<'a> {
             Level::Component | Level::Subcomponent => self.delimiters.subcomponent,
         }
     }
+}
+
+/// The fields of a header segment (`MSH` itself first) and the separators; `None` if it is not one.
+pub(crate) fn header(bytes: &[u8]) -> Option<(Delimiters, Vec<&[u8]>)> {
+    let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+    let line = bytes.get(..end).filter(|line| line.starts_with(b"MSH"))?;
+    let delimiters = read_delimiters(line).ok()?;
+    let fields = line.split(|byte| *byte == delimiters.field).take(MAX_FIELDS).collect();
+    Some((delimiters, fields))
+}
+
+/// MSH-10 as it was sent, if there is one.
+pub(crate) fn control_id(bytes: &[u8]) -> Option<&[u8]> {
+    let (_, fields) = header(bytes)?;
+    fields.get(9).copied().filter(|id| !id.is_empty())
 }
 
 /// MSH-1 and MSH-2: four or five distinct ASCII punctuation characters behind the field separator.
@@ -553,6 +580,10 @@ impl<'a> Node<'a> {
                 encoding_rs::WINDOWS_1252.decode_without_bom_handling(&bytes).0
             }
         };
+        if self.message.recoded.is_some() && text.contains(char::REPLACEMENT_CHARACTER) {
+            let text = "bytes outside of the declared character set, replaced by U+FFFD";
+            problem(Severity::Error, "hl7v2-charset", text);
+        }
         if text.chars().any(is_bidi_or_invisible) {
             problem(Severity::Warning, "hl7v2-bidi", "invisible or direction-changing characters");
         }
@@ -598,7 +629,13 @@ impl<'a> Node<'a> {
                 b"H" | b"N" => {}
                 b".br" => out.push(b'\n'),
                 [b'X', hex @ ..] => match unhex(hex) {
-                    Some(bytes) => out.extend(bytes),
+                    // Escaped bytes are of the set that the message was sent in.
+                    Some(bytes) => match self.message.recoded {
+                        Some(sent) => {
+                            out.extend(sent.decode_without_bom_handling(&bytes).0.as_bytes());
+                        }
+                        None => out.extend(bytes),
+                    },
                     None => {
                         ok = false;
                         out.extend_from_slice(whole);

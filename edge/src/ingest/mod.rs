@@ -11,11 +11,13 @@
 //!
 //! Nothing named inside a record is ever fetched: no URL, reference, pointer or schema location.
 //! Decoders return what is good together with issues; an [`Issue`] never quotes a value.
+pub mod ack;
 pub mod ccda;
 pub mod csv;
 pub mod fhir;
 pub mod file;
 pub mod hl7v2;
+pub mod mllp;
 pub mod note;
 mod xml;
 

@@ -35,9 +35,14 @@ pub fn uuid_text(id: &[u8; 16]) -> String {
     text
 }
 
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// SHA-256 as 64 lower-case hex digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    aws_lc_rs::digest::digest(&SHA256, bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    hex(aws_lc_rs::digest::digest(&SHA256, bytes).as_ref())
 }
 
 fn first_16(parts: &[&[u8]]) -> [u8; 16] {

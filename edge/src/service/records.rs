@@ -12,6 +12,7 @@ use contracts::{abi::RecordRegistry, leaf::preimage, networks};
 use super::{
     Edge,
     facts::Signed,
+    messages::ControlIds,
     now_secs,
     search::{SearchQuery, Term},
 };
@@ -35,6 +36,7 @@ use crate::{
     },
     onchain::{InstId, submit::Sent, tables::Tables},
     peer::signature::Basis,
+    quarantine::Quarantine,
     standardize::{self, Tables as Maps},
     vault::Vault,
 };
@@ -46,12 +48,14 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub struct Records {
     institution: InstId,
-    intake: Intake,
+    pub(super) intake: Intake,
+    pub(super) quarantine: Quarantine,
+    pub(super) control_ids: ControlIds,
     vault: Arc<Vault>,
     index: Arc<Index>,
     anchors: Arc<Anchors>,
     audit: AuditLog,
-    maps: Arc<Maps>,
+    pub(super) maps: Arc<Maps>,
 }
 
 /// What became of a folder's files.
@@ -67,7 +71,7 @@ pub struct IngestReport {
     pub records: usize,
     /// Issues of warning level and above, as sentences that quote no value.
     pub issues: Vec<String>,
-    /// Items that could not be accepted, with the reason.
+    /// Items that could not be accepted, with the reason; those that could be cut out of their file are in quarantine.
     pub refused: Vec<String>,
 }
 
@@ -121,6 +125,7 @@ impl Records {
         folder: &Path,
         keys: &Keys,
         institution: InstId,
+        maps: Arc<Maps>,
     ) -> Result<Records, EdgeError> {
         let intake = Intake::open(folder, keys)?;
         Ok(Records {
@@ -129,7 +134,9 @@ impl Records {
             index: Arc::clone(intake.index()),
             anchors: Arc::clone(intake.anchors()),
             audit: AuditLog::open(folder, keys.store_keys())?,
-            maps: Maps::shipped(),
+            quarantine: Quarantine::open(folder, keys.store_keys())?,
+            control_ids: ControlIds::default(),
+            maps,
             intake,
         })
     }
@@ -251,6 +258,7 @@ impl Records {
                 Err(issues) => {
                     let why = issues.last().map(ToString::to_string).unwrap_or_default();
                     report.refused.push(format!("{name}: {why}"));
+                    self.quarantine.put(&item, &issues, now_secs(), &self.maps.versions())?;
                 }
             }
         }
@@ -258,7 +266,7 @@ impl Records {
     }
 
     /// The name under which this institution's own folders send; it makes natural keys its own.
-    fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         format!("urn:msnet:inst:{}", self.institution)
     }
 
@@ -313,6 +321,12 @@ impl Records {
     /// A decision of this institution.
     pub(super) fn log_decision(&self, grant_id: B256, code: &str) -> Result<(), EdgeError> {
         let entry = self.own_entry(Act::Decide, Some(grant_id));
+        self.audit.append(&Entry { code: Some(code.to_owned()), ..entry }).map(drop)
+    }
+
+    /// An act of this institution on its own records.
+    pub(super) fn log_own(&self, act: Act, code: &str) -> Result<(), EdgeError> {
+        let entry = self.own_entry(act, None);
         self.audit.append(&Entry { code: Some(code.to_owned()), ..entry }).map(drop)
     }
 

@@ -1,14 +1,14 @@
 //! HL7 v2 messages → resources, segment by segment in the order of the message (v2-to-FHIR guide 1.0.0).
 //!
 //! PID → Patient; PV1 → Encounter, Practitioner, Location; AL1 → AllergyIntolerance; DG1 → Condition; OBR → DiagnosticReport;
-//! OBX → Observation (with NTE); SPM → Specimen. Other segments stay raw. A message must be about one patient: another PID
+//! OBX → Observation (with NTE); SPM → Specimen; MRG → `Patient.link`. Other segments stay raw. A message must be about one patient: another PID
 //! with other identifiers refuses it, so that a result never lands on the wrong person.
 use super::coverage::{Fate, Ledger};
 use super::draft::{Drafts, absent, coding, concept, reference, resource, set, set_list};
 use super::note::patient_key;
 use super::tables::Tables;
 use super::types::{Reader, is_oid, set_period};
-use crate::ingest::hl7v2::{Message, Segment};
+use crate::ingest::hl7v2::{Message, Segment, readable};
 use crate::model::json::Value;
 use crate::model::{At, Coverage, Identifier, Issue, Item, Severity, ids};
 
@@ -16,6 +16,9 @@ use crate::model::{At, Coverage, Identifier, Issue, Item, Severity, ids};
 const MESSAGE_TYPES: &str = "ADT ARD BAR BPS BRP BRT BTS CCF CCI CCM CCQ CCU CQU CRM CSU DBC DBU DEL DEO DER DFT DOC DPR \
     DRC EAC EAN EAR EHC ESR ESU INR INU LSR LSU MDM OMB OMD OMG OMI OML OMN OMP OMQ OMS OPL OPU ORD ORM ORU OSM OSU OUL \
     PEX PGL PIN PMU PPG PPP PPR PPT PPV PRR RAS RDE RDS REF RGV RRI SIU SSR SSU TCU UDM VXU VXR";
+
+/// Events that merge patients, or change what one is called (MRG holds the former identifier).
+const MERGES: &str = "A18 A30 A34 A36 A39 A40 A46 A47";
 
 /// Messages that order services.
 const ORDERS: &str = "ORM OMG OML OMI OMP OMN OMS OMD OMB";
@@ -45,7 +48,8 @@ pub(crate) fn map(
     tables: &Tables,
     drafts: &mut Drafts<'_>,
 ) -> Result<Coverage, Issue> {
-    let (message, issues) = Message::parse(&item.bytes)?;
+    let text = readable(&item.bytes);
+    let (message, issues) = Message::of(&text)?;
     drafts.issues.extend(issues);
     let ledger = Ledger::default();
     let mut reader = Reader {
@@ -54,7 +58,7 @@ pub(crate) fn map(
         issues: Vec::new(),
         zone: None,
         source: item.source.clone(),
-        bytes: &item.bytes,
+        bytes: text.bytes(),
     };
     let header = read_header(&message, &mut reader)?;
     let patient = the_patient(&message, &mut reader)?;
@@ -203,6 +207,7 @@ impl<'a> Walk<'a, '_> {
             "OBX" => self.observation(segment),
             "NTE" => self.note(segment),
             "SPM" => self.specimen(segment),
+            "MRG" => self.merge(segment),
             _ => {}
         }
     }
@@ -259,6 +264,27 @@ impl<'a> Walk<'a, '_> {
         }
         let key = patient_key(&self.patient.system, &self.patient.value);
         self.add(&key, out);
+    }
+
+    /// A merge says which identifier the patient had besides: that record is replaced by this one. Whether the two are
+    /// joined is not decided here.
+    fn merge(&mut self, mrg: Segment<'a>) {
+        if !MERGES.split_whitespace().any(|event| event == self.event) {
+            return;
+        }
+        let key = patient_key(&self.patient.system, &self.patient.value);
+        let patient = self.drafts.reference("Patient", &key);
+        let mut links = Vec::new();
+        for node in mrg.field(1).repetitions() {
+            let Some((other, identifier)) = self.reader.identifier(node) else { continue };
+            if other != self.patient {
+                let other = Value::object([("type", "Patient".into()), ("identifier", identifier)]);
+                links.push(Value::object([("other", other), ("type", "replaces".into())]));
+            }
+        }
+        if let Some(patient) = self.drafts.get_mut(&patient) {
+            set_list(patient, "link", links);
+        }
     }
 
     /// A person of XCN type; without an id the name travels in the reference only.

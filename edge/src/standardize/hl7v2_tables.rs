@@ -10,6 +10,7 @@
 //! | TXA | DocumentReference | the text of OBX behind it |
 //! | SCH | Appointment | AIS behind it; its participants from AIP and AIL |
 //! | ORC of an order | ServiceRequest, MedicationRequest | OBR; RXO, RXE, RXR |
+//! | RXD | MedicationDispense | |
 //! | PD1, PV2 | more of Patient, Encounter | |
 //!
 //! A row is used if its condition follows the guide's formal wording and holds, and if its path is a plain one: extensions,
@@ -80,6 +81,10 @@ impl<'a> Walk<'a, '_> {
                     let parts = [("OBR[ServiceRequest]", obr), ("ORC[ServiceRequest]", segment)];
                     self.one("ServiceRequest", &parts, segment);
                 }
+            }
+            "RXD" => {
+                self.reader.ledger.report(segment.field(1).range(), Fate::Dropped);
+                self.one("MedicationDispense", &[("RXD[MedicationDispense]", segment)], segment);
             }
             "PD1" => {
                 let subject = self.subject.clone();
@@ -210,6 +215,7 @@ impl<'a> Walk<'a, '_> {
             ("date", _) => r.time(node).map(|time| time.date().into()),
             ("dateTime", _) => r.time(node).map(|time| time.text.into()),
             ("instant", _) => r.time(node).filter(|t| t.is_instant()).map(|time| time.text.into()),
+            ("string" | "markdown", "ST") => r.text(node).map(Value::from),
             ("string" | "markdown", _) => {
                 r.text(node.component(2)).or_else(|| r.text(node.component(1))).map(Value::from)
             }
@@ -250,7 +256,8 @@ impl<'a> Walk<'a, '_> {
             "RelatedPerson" => out.set("patient", subject),
             "Coverage" => {
                 out.set("beneficiary", subject);
-                // The value set has no word for "not said"; a plan that is sent is one in force.
+                // The value set has no word for "not said", and no validator takes an absent one; a plan that is sent is one
+                // in force.
                 out.set("status", "active".into());
                 if out.get("payor").is_none() {
                     out.set("payor", Value::Array(vec![absent("unknown")]));
@@ -285,6 +292,13 @@ impl<'a> Walk<'a, '_> {
                 };
                 out.set("content", Value::Array(vec![Value::object([("attachment", attachment)])]));
             }
+            "MedicationDispense" => {
+                out.set("status", "unknown".into());
+                out.set("subject", subject);
+                if out.get("medicationCodeableConcept").is_none() {
+                    out.set("medicationCodeableConcept", absent("unknown"));
+                }
+            }
             "Appointment" => self.complete_appointment(out, main, subject),
             "ServiceRequest" | "MedicationRequest" => {
                 out.set("subject", subject);
@@ -308,23 +322,39 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// The status is the event's. R4 wants both times of all but proposed and cancelled ones, so that one whose times are
-    /// not known to the second is proposed here; participants have accepted what is booked.
+    /// The status is SCH-25's, else the event's. R4 wants both times of all but proposed, waitlisted and cancelled ones:
+    /// a time that is not known to the second is said to be unknown.
     fn complete_appointment(&mut self, out: &mut Value, main: Segment<'a>, subject: Value) {
         for (name, component) in [("start", 4), ("end", 5)] {
             let time = self.reader.time(main.field(11).component(component));
             set(out, name, time.filter(|t| t.is_instant()).map(|t| t.text));
         }
-        let has_times = out.get("start").is_some() && out.get("end").is_some();
-        let status = match self.event.as_str() {
-            "S15" | "S17" => "cancelled",
-            "S12" | "S13" | "S14" if has_times => "booked",
-            "S26" if has_times => "noshow",
-            _ => "proposed",
+        let by_event = match self.event.as_str() {
+            "S12" | "S13" | "S14" => Some("booked"),
+            "S15" => Some("cancelled"),
+            "S17" => Some("entered-in-error"),
+            "S26" => Some("noshow"),
+            _ => None,
         };
-        let accepts = if status == "booked" { "accepted" } else { "needs-action" };
+        if out.get("status").is_none() {
+            match by_event {
+                Some(status) => out.set("status", status.into()),
+                // As for a plan: the value set has no word for "not said".
+                None => out.set("status", "proposed".into()),
+            }
+        }
+        let may_lack_times =
+            matches!(out.str_at("status"), Some("proposed" | "waitlist" | "cancelled"));
+        let has_one = out.get("start").is_some() || out.get("end").is_some();
+        if has_one || !may_lack_times {
+            for name in ["start", "end"] {
+                if out.get(name).is_none() {
+                    out.set(&format!("_{name}"), absent("unknown"));
+                }
+            }
+        }
         let of_people =
-            |actor: Value| Value::object([("actor", actor), ("status", accepts.into())]);
+            |actor: Value| Value::object([("actor", actor), ("status", "needs-action".into())]);
         let mut participants = vec![of_people(subject)];
         for segment in self.segments.clone() {
             let actor = match segment.name() {
@@ -335,7 +365,6 @@ impl<'a> Walk<'a, '_> {
             participants.extend(actor.map(of_people));
         }
         out.set("participant", Value::Array(participants));
-        out.set("status", status.into());
     }
 
     /// The lines of the OBX segments behind a TXA. The segments themselves become observations, too.

@@ -93,5 +93,8 @@ pub fn running_text(resource: &crate::model::json::Value) -> String {
 }
 
 #[cfg(test)]
+#[path = "attacks_test.rs"]
+mod attacks;
+#[cfg(test)]
 #[path = "standardize_test.rs"]
 mod tests;

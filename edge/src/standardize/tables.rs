@@ -1,6 +1,8 @@
 //! The mapping tables, compiled in and checked when they are first used; a bad row names its file and line.
+use crate::error::EdgeError;
 use crate::ingest::hl7v2::Segment;
-use crate::terminology::Terminology;
+use crate::model::ids::sha256_hex;
+use crate::terminology::{Terminology, load::TermFiles};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -143,6 +145,8 @@ pub struct Tables {
     maps: HashSet<String>,
     /// Segment map (`NK1[RelatedPerson]`) → its rows, overrides applied.
     segments: HashMap<String, Vec<SegmentRow>>,
+    /// Program, mapping tables and terminology in one word.
+    versions: String,
 }
 
 impl Tables {
@@ -152,28 +156,43 @@ impl Tables {
     /// If a table that was compiled in is not well-formed; a test reads them all.
     pub fn shipped() -> Arc<Self> {
         static SHIPPED: OnceLock<Arc<Tables>> = OnceLock::new();
-        Arc::clone(SHIPPED.get_or_init(|| Arc::new(Self::read())))
+        Arc::clone(SHIPPED.get_or_init(|| Arc::new(Self::read(Terminology::shipped()))))
     }
 
-    fn read() -> Self {
+    /// The shipped tables over the shipped vocabularies and the files an institution owns.
+    ///
+    /// # Errors
+    /// As [`crate::terminology::load::load`].
+    pub fn open(terms: &[TermFiles]) -> Result<Arc<Self>, EdgeError> {
+        if terms.is_empty() {
+            return Ok(Self::shipped());
+        }
+        Ok(Arc::new(Self::read(Terminology::open(terms)?)))
+    }
+
+    fn read(terminology: Arc<Terminology>) -> Self {
         let codes =
             rows("v2-to-fhir/codes.tsv", include_str!("../../data/v2-to-fhir/codes.tsv"), 8);
         let ccda = rows("ccda/map.tsv", include_str!("../../data/ccda/map.tsv"), 4);
         let segments =
             rows("v2-to-fhir/segments.tsv", include_str!("../../data/v2-to-fhir/segments.tsv"), 10);
+        let ours = include_str!("../../data/v2-to-fhir/segments_msnet.tsv");
+        let ours = rows("v2-to-fhir/segments_msnet.tsv", ours, 10);
         let overrides = rows(
             "v2-to-fhir/overrides.tsv",
             include_str!("../../data/v2-to-fhir/overrides.tsv"),
             5,
         );
         let mut out = Self {
-            terminology: Terminology::shipped(),
+            terminology,
             codes: HashMap::new(),
             ccda: Vec::new(),
             maps: HashSet::new(),
             segments: HashMap::new(),
+            versions: String::new(),
         };
-        for row in segments {
+        out.versions = versions(&out.terminology);
+        for row in segments.into_iter().chain(ours) {
             let [map, field, _, v2_type, path, _, _, vocabulary, assignment, condition] =
                 row.as_slice()
             else {
@@ -220,6 +239,12 @@ impl Tables {
         out
     }
 
+    /// What decides how an item is read besides its bytes: program, mapping tables, terminology. A change is worth a retry
+    /// of what could not be read.
+    pub fn versions(&self) -> String {
+        self.versions.clone()
+    }
+
     /// The target of a v2 code in one of the guide's concept maps.
     pub fn code(&self, map: &str, v2_code: &str) -> Option<&Target> {
         self.codes.get(&(map.to_owned(), v2_code.to_owned()))
@@ -239,6 +264,19 @@ impl Tables {
     pub fn ccda<'a>(&'a self, section: &'a str) -> impl Iterator<Item = &'a CcdaRow> {
         self.ccda.iter().filter(move |row| row.section == section)
     }
+}
+
+fn versions(terminology: &Terminology) -> String {
+    let maps = [
+        include_str!("../../data/v2-to-fhir/codes.tsv"),
+        include_str!("../../data/v2-to-fhir/segments.tsv"),
+        include_str!("../../data/v2-to-fhir/segments_msnet.tsv"),
+        include_str!("../../data/v2-to-fhir/overrides.tsv"),
+        include_str!("../../data/ccda/map.tsv"),
+    ];
+    let maps = sha256_hex(maps.join("\u{0}").as_bytes());
+    let program = env!("CARGO_PKG_VERSION");
+    format!("msnet {program}, maps {}, terms {}", &maps[..16], terminology.id())
 }
 
 /// The rows below the header line.

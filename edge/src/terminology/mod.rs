@@ -5,17 +5,24 @@
 //! in public examples, and names that people write in abstracts (`edge/data/keywords`, learnt by `learn.py`).
 //! SNOMED CT, CPT and others may not be shipped; their codes pass through unchanged and without a display.
 //!
-//! Preferred concept: a disease's DOID if the code maps to one, else the code itself; a brand's ingredient.
+//! Preferred concept: a disease's DOID if the code maps to one, else Mondo's, else the code itself; a drug's only
+//! ingredient. What an institution owns comes by [`load`] and goes before what ships; every source has its version and
+//! hash, and [`Terminology::id`] is one word for all of them.
+mod cross;
 pub mod lists;
+pub mod load;
 pub mod names;
 pub mod normalise;
+pub mod system;
 pub mod ucum;
 
 use lists::List;
+use load::TermFiles;
 use names::Names;
 use normalise::Token;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
+use system::{Source, System};
 
 /// Human Disease Ontology; codes read `DOID:9352`.
 pub const DOID: &str = "http://purl.obolibrary.org/obo/doid.owl";
@@ -36,6 +43,9 @@ pub const LOINC: &str = "http://loinc.org";
 /// SNOMED CT: codes only, never a display.
 pub const SNOMED: &str = "http://snomed.info/sct";
 
+/// Beginning of the code systems of HL7 v2's tables; the table's number follows.
+const V2: &str = "http://terminology.hl7.org/CodeSystem/v2-";
+
 /// Narrower concepts of one query concept; beyond that the query is too wide to help.
 pub const MAX_NARROWER: usize = 256;
 /// Steps from a concept to the root of its ontology.
@@ -50,6 +60,32 @@ pub enum Equivalence {
     Equivalent,
     /// The concept is wider than the code.
     Wider,
+    /// The concept is one of several that the code stands for.
+    Narrower,
+}
+
+impl Equivalence {
+    /// FHIR's `ConceptMapEquivalence`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Equivalent => "equivalent",
+            Self::Wider => "wider",
+            Self::Narrower => "narrower",
+        }
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        [Self::Equivalent, Self::Wider, Self::Narrower].into_iter().find(|e| e.as_str() == word)
+    }
+
+    /// Two steps in a row: an inexact one makes both inexact, and up and down again says nothing.
+    fn then(self, next: Self) -> Option<Self> {
+        match (self, next) {
+            (Self::Equivalent, other) | (other, Self::Equivalent) => Some(other),
+            (a, b) if a == b => Some(a),
+            _ => None,
+        }
+    }
 }
 
 /// A concept of a code system.
@@ -91,11 +127,18 @@ pub struct Terminology {
     loinc: List,
     mondo: List,
     inclusion: List,
+    /// Clinical drugs of RxNorm: code, name.
+    clinical: List,
+    /// HL7 v2 tables: `system|code`, display.
+    v2: List,
+    /// What an institution supplied, by code system.
+    loaded: HashMap<String, System>,
+    /// Every list and file, sorted.
+    sources: Vec<Source>,
     /// What the names stand for, by the number that `names` holds.
     meanings: Vec<Meaning>,
     names: Names<u32>,
-    /// ICD-10-CM code → DOID.
-    icd_to_doid: HashMap<String, String>,
+    cross: cross::Cross,
     /// DOID or SYMP code → codes of its parents and children.
     parents: HashMap<String, Vec<String>>,
     children: HashMap<String, Vec<String>>,
@@ -105,19 +148,71 @@ impl Terminology {
     /// The shipped lists, unpacked once per process.
     pub fn shipped() -> Arc<Self> {
         static SHIPPED: OnceLock<Arc<Terminology>> = OnceLock::new();
-        Arc::clone(SHIPPED.get_or_init(|| Arc::new(Self::unpack())))
+        Arc::clone(SHIPPED.get_or_init(|| Arc::new(Self::with(Vec::new()))))
     }
 
-    fn unpack() -> Self {
-        let doid = List::unpack(include_bytes!("../../data/vocab/doid.tsv.gz"));
-        let symp = List::unpack(include_bytes!("../../data/vocab/symp.tsv.gz"));
-        let icd10cm = List::unpack(include_bytes!("../../data/vocab/icd10cm.tsv.gz"));
-        let rxnorm = List::unpack(include_bytes!("../../data/vocab/rxnorm_ingredients.tsv.gz"));
-        let loinc = List::unpack(include_bytes!("../../data/vocab/loinc_seen.tsv.gz"));
-        let mondo = List::unpack(include_bytes!("../../data/vocab/mondo.tsv.gz"));
-        let inclusion =
-            List::unpack(include_bytes!("../../data/vocab/icd10cm_inclusion_terms.tsv.gz"));
+    /// The shipped lists and the files of an institution.
+    ///
+    /// # Errors
+    /// As [`load::load`].
+    pub fn open(files: &[TermFiles]) -> Result<Arc<Self>, crate::error::EdgeError> {
+        if files.is_empty() {
+            return Ok(Self::shipped());
+        }
+        let loaded: Result<Vec<System>, _> = files.iter().map(load::load).collect();
+        Ok(Arc::new(Self::with(loaded?)))
+    }
+
+    /// The shipped lists and loaded systems; of two of one system the later counts.
+    pub fn with(loaded: Vec<System>) -> Self {
+        let mut sources: Vec<Source> = loaded.iter().map(|system| system.source.clone()).collect();
+        let mut unpack = |system: &str, version: &str, gz: &[u8]| {
+            let sha256 = crate::model::ids::sha256_hex(gz);
+            sources.push(Source { system: system.into(), version: version.into(), sha256 });
+            List::unpack(gz)
+        };
+        let doid = unpack(DOID, "2026-08", include_bytes!("../../data/vocab/doid.tsv.gz"));
+        let symp = unpack(SYMP, "2026-07-30", include_bytes!("../../data/vocab/symp.tsv.gz"));
+        let icd10cm = unpack(ICD10CM, "FY2021", include_bytes!("../../data/vocab/icd10cm.tsv.gz"));
+        let inclusion = unpack(
+            ICD10CM,
+            "FY2021 inclusion terms",
+            include_bytes!("../../data/vocab/icd10cm_inclusion_terms.tsv.gz"),
+        );
+        let rxnorm = unpack(
+            RXNORM,
+            "2025-10-06",
+            include_bytes!("../../data/vocab/rxnorm_ingredients.tsv.gz"),
+        );
+        let clinical = unpack(
+            RXNORM,
+            "2025-10-06 clinical drugs",
+            include_bytes!("../../data/vocab/rxnorm_clinical_drugs.tsv.gz"),
+        );
+        let loinc =
+            unpack(LOINC, "seen 2026-08", include_bytes!("../../data/vocab/loinc_seen.tsv.gz"));
+        let mondo = unpack(MONDO, "2026-08", include_bytes!("../../data/vocab/mondo.tsv.gz"));
+        let tables = unpack(V2, "7.3.0", include_bytes!("../../data/vocab/hl7v2_codes.tsv.gz"));
+        let mut v2 = String::from("code\tdisplay\n");
+        for row in tables.rows() {
+            if let [table, code, display, ..] = row.as_slice() {
+                v2.push_str(&format!("{V2}{table}|{code}\t{display}\n"));
+            }
+        }
+        for (name, text) in
+            [("names", LEARNT), ("stopped names", STOPPED), ("abbreviations", ABBREVIATED)]
+        {
+            let sha256 = crate::model::ids::sha256_hex(text.as_bytes());
+            sources.push(Source {
+                system: "urn:msnet:keywords".into(),
+                version: name.into(),
+                sha256,
+            });
+        }
+        sources.sort();
+        let loaded = loaded.into_iter().map(|system| (system.source.system.clone(), system));
         let mut out = Self {
+            cross: cross::Cross::new(&doid, &mondo),
             doid,
             symp,
             icd10cm,
@@ -125,16 +220,31 @@ impl Terminology {
             loinc,
             mondo,
             inclusion,
+            clinical,
+            v2: List::of(v2),
+            loaded: loaded.collect(),
+            sources,
             meanings: Vec::new(),
             names: Names::build(std::iter::empty()),
-            icd_to_doid: HashMap::new(),
             parents: HashMap::new(),
             children: HashMap::new(),
         };
         out.link_parents();
-        out.link_icd();
+        out.cross.choose(&out.parents);
         out.link_names();
         out
+    }
+
+    /// Every list and file that answers are made of, sorted.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// First 8 bytes, in hex, of SHA-256 over the sources, a line each: what a summary or an index says it was made with.
+    pub fn id(&self) -> String {
+        let lines = self.sources.iter();
+        let lines = lines.map(|s| format!("{}\t{}\t{}\n", s.system, s.version, s.sha256));
+        crate::model::ids::sha256_hex(lines.collect::<String>().as_bytes())[..16].to_owned()
     }
 
     /// Parents are given by label within the same ontology.
@@ -152,48 +262,13 @@ impl Terminology {
         }
     }
 
-    /// Of several diseases with the same ICD code the most general one is taken, then the one listed first.
-    fn link_icd(&mut self) {
-        let mut candidates: HashMap<String, Vec<String>> = HashMap::new();
-        for row in self.doid.rows() {
-            let [id, _, _, _, xrefs, ..] = row.as_slice() else { continue };
-            for code in xrefs.split('|').filter_map(|xref| xref.strip_prefix("ICD10CM:")) {
-                candidates.entry(code.into()).or_default().push((*id).into());
-            }
-        }
-        for (code, ids) in candidates {
-            let general = ids
-                .iter()
-                .find(|id| ids.iter().all(|other| other == *id || self.is_under(other, id)));
-            let best = general.or(ids.first()).expect("a list entry has one id at least").clone();
-            self.icd_to_doid.insert(code, best);
-        }
-    }
-
-    fn is_under(&self, code: &str, ancestor: &str) -> bool {
-        self.climb(code).iter().any(|above| above == ancestor)
-    }
-
-    fn climb(&self, code: &str) -> Vec<String> {
-        let mut out: Vec<String> = Vec::new();
-        let mut queue: Vec<&str> = vec![code];
-        while let Some(parents) = queue.pop().map(|code| self.parents.get(code)) {
-            for parent in parents.into_iter().flatten() {
-                if out.len() < MAX_ANCESTORS && !out.contains(parent) {
-                    out.push(parent.clone());
-                    queue.push(parent);
-                }
-            }
-        }
-        out
-    }
-
     /// Learnt names, labels and exact synonyms of diseases and symptoms, inclusion terms; names of ingredients, and brands
     /// as their only ingredient. Of lists that name the same, the first counts; what is indexed in MeSH is asked of all.
     fn link_names(&mut self) {
         let mut names: Vec<Name<'_>> = self.learnt_names();
         self.ontology_names(&mut names);
         self.drug_names(&mut names);
+        self.loaded_names(&mut names);
         // People leave out the second word: "type 2 diabetes".
         let diabetes: Vec<Name<'_>> = names
             .iter()
@@ -303,8 +378,8 @@ impl Terminology {
         }
         for row in self.inclusion.rows() {
             if let [code, name, ..] = row.as_slice() {
-                let preferred = self.icd_to_doid.get(*code);
-                let (system, code) = preferred.map_or((ICD10CM, *code), |id| (DOID, id.as_str()));
+                let preferred = self.cross.of_icd(code);
+                let (system, code) = preferred.map_or((ICD10CM, *code), |(id, _)| (DOID, id));
                 add(name, system, code, "");
             }
         }
@@ -349,8 +424,37 @@ impl Terminology {
         }
     }
 
-    /// The name of a code in the shipped lists.
+    /// Names of loaded systems that may be looked for in text; each stands for its preferred concept.
+    fn loaded_names<'a>(&'a self, names: &mut Vec<Name<'a>>) {
+        let mut systems: Vec<&System> = self.loaded.values().collect();
+        systems.sort_by(|a, b| a.source.cmp(&b.source));
+        for system in systems {
+            let uri = &system.source.system;
+            for (name, code) in system.names() {
+                let concept = self.preferred(uri, code);
+                let meaning = Meaning {
+                    system: known_uri(&concept.system),
+                    code: concept.code,
+                    indexed_as: String::new(),
+                };
+                names.push(Name { name: name.into(), meaning, capitals: is_short(name) });
+            }
+        }
+    }
+
+    /// The name of a code: of the institution's files, else of the shipped lists.
     pub fn display(&self, system: &str, code: &str) -> Option<&str> {
+        if let Some(name) = self.loaded.get(system).and_then(|loaded| loaded.display(code)) {
+            return Some(name);
+        }
+        if system.starts_with(V2) {
+            return self.v2.get(&format!("{system}|{code}"))?.get(1).copied();
+        }
+        if system == RXNORM
+            && let Some(row) = self.clinical.get(code)
+        {
+            return row.get(1).copied();
+        }
         let (list, column) = match system {
             DOID => (&self.doid, 1),
             SYMP => (&self.symp, 1),
@@ -370,52 +474,136 @@ impl Terminology {
 
     /// The concept under which a code is published and found; the code itself where nothing better is known.
     pub fn preferred(&self, system: &str, code: &str) -> Concept {
-        match system {
-            ICD10CM => {
-                let mut prefix = code;
-                // Only within the three-character category; a chapter says too little.
-                while prefix.trim_end_matches('.').len() >= 3 {
-                    let key = prefix.trim_end_matches('.');
-                    if let Some(id) = self.icd_to_doid.get(key) {
-                        let exact = key == code;
-                        let how = if exact { Equivalence::Equivalent } else { Equivalence::Wider };
-                        return self.concept(DOID, id, how);
-                    }
-                    let cut = prefix.char_indices().next_back().map_or(0, |(at, _)| at);
-                    prefix = &prefix[..cut];
-                }
-                self.concept(system, code, Equivalence::Equivalent)
+        let itself = || self.concept(system, code, Equivalence::Equivalent);
+        if let Some((id, equivalence)) = self.cross.disease(system, code) {
+            let system = if id.starts_with("DOID:") { DOID } else { MONDO };
+            return self.concept(system, id, equivalence);
+        }
+        if let Some(loaded) = self.loaded.get(system) {
+            let maps = loaded.maps(code);
+            // Of several targets none stands for the code.
+            let targets: HashSet<(&str, &str)> =
+                maps.iter().map(|map| (map.system.as_str(), map.code.as_str())).collect();
+            if targets.len() == 1
+                && let Some(map) = maps.first()
+            {
+                // A map to ICD is a classification: it is followed only where a disease stands behind it.
+                let next = match map.system.as_str() {
+                    RXNORM => Some(self.concept(RXNORM, &map.code, map.equivalence)),
+                    to => self.cross.disease(to, &map.code).and_then(|(id, further)| {
+                        Some(self.concept(DOID, id, map.equivalence.then(further)?))
+                    }),
+                };
+                return next.unwrap_or_else(itself);
             }
+            return itself();
+        }
+        match system {
             RXNORM => match self.rxnorm.get(code).as_deref() {
                 Some([_, "BN", _, _, ingredient, ..])
                     if !ingredient.is_empty() && !ingredient.contains('|') =>
                 {
                     self.concept(RXNORM, ingredient, Equivalence::Wider)
                 }
-                _ => self.concept(system, code, Equivalence::Equivalent),
+                Some(_) => itself(),
+                None => self.ingredient(code).unwrap_or_else(itself),
             },
-            _ => self.concept(system, code, Equivalence::Equivalent),
+            _ => itself(),
         }
     }
 
-    /// All concepts above a DOID or SYMP code, nearest first; empty for other systems.
-    pub fn ancestors(&self, system: &str, code: &str) -> Vec<String> {
-        if matches!(system, DOID | SYMP) { self.climb(code) } else { Vec::new() }
+    /// The ingredient with whose name a clinical drug's begins; mixtures are written with a slash and have none.
+    fn ingredient(&self, code: &str) -> Option<Concept> {
+        let row = self.clinical.get(code)?;
+        let name = row.get(1).filter(|name| !name.contains(" / "))?;
+        let tokens = normalise::tokens(name);
+        let (meaning, _) = self.names.longest(&tokens)?;
+        let Meaning { system, code, .. } = &self.meanings[meaning as usize];
+        (*system == RXNORM).then(|| self.concept(RXNORM, code, Equivalence::Wider))
     }
 
-    /// All concepts below a DOID or SYMP code, at most [`MAX_NARROWER`].
+    /// The codes of another system for a code, as our lists and the institution's maps have them; each says whether it is
+    /// equivalent, wider or narrower. Nothing is found by going up and down again.
+    pub fn translate(&self, system: &str, code: &str, to: &str) -> Vec<Concept> {
+        if system == to {
+            return vec![self.concept(system, code, Equivalence::Equivalent)];
+        }
+        let mut out: Vec<Concept> = Vec::new();
+        let mut add = |concept: Concept| {
+            if !out.iter().any(|known| known.code == concept.code) {
+                out.push(concept);
+            }
+        };
+        if let Some(loaded) = self.loaded.get(system) {
+            for map in loaded.maps(code).into_iter().filter(|map| map.system == to) {
+                add(self.concept(to, &map.code, map.equivalence));
+            }
+        }
+        let preferred = self.preferred(system, code);
+        if preferred.system == to {
+            add(preferred.clone());
+        }
+        if matches!(preferred.system.as_str(), DOID | MONDO) {
+            for (found, equivalence) in self.cross.codes(&preferred.code, to) {
+                if let Some(equivalence) = preferred.equivalence.then(equivalence) {
+                    add(self.concept(to, found, equivalence));
+                }
+            }
+        }
+        out
+    }
+
+    /// The concepts right above a code.
+    pub fn parents(&self, system: &str, code: &str) -> Vec<String> {
+        match self.loaded.get(system) {
+            Some(loaded) => loaded.parents(code).map(str::to_owned).collect(),
+            None if matches!(system, DOID | SYMP) => {
+                self.parents.get(code).cloned().unwrap_or_default()
+            }
+            None if system == ICD10CM => icd_parent(code).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn children_of(&self, system: &str, code: &str) -> Vec<String> {
+        match self.loaded.get(system) {
+            Some(loaded) => loaded.children(code).map(str::to_owned).collect(),
+            None if matches!(system, DOID | SYMP) => {
+                self.children.get(code).cloned().unwrap_or_default()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// All concepts above a code, nearest first; empty where its system has no hierarchy here.
+    pub fn ancestors(&self, system: &str, code: &str) -> Vec<String> {
+        if !self.loaded.contains_key(system) && matches!(system, DOID | SYMP) {
+            return climb(&self.parents, code);
+        }
+        let (mut out, mut at) = (Vec::new(), 0);
+        let mut next = Some(code.to_owned());
+        while let Some(code) = next {
+            for parent in self.parents(system, &code) {
+                if out.len() < MAX_ANCESTORS && !out.contains(&parent) {
+                    out.push(parent);
+                }
+            }
+            next = out.get(at).cloned();
+            at += 1;
+        }
+        out
+    }
+
+    /// All concepts below a code, at most [`MAX_NARROWER`].
     pub fn narrower(&self, system: &str, code: &str) -> Vec<String> {
         let mut out: Vec<String> = Vec::new();
-        if !matches!(system, DOID | SYMP) {
-            return out;
-        }
         let mut seen = HashSet::from([code.to_owned()]);
         let mut at = 0;
         let mut next = Some(code.to_owned());
         while let Some(code) = next {
-            for child in self.children.get(&code).into_iter().flatten() {
+            for child in self.children_of(system, &code) {
                 if out.len() < MAX_NARROWER && seen.insert(child.clone()) {
-                    out.push(child.clone());
+                    out.push(child);
                 }
             }
             next = out.get(at).cloned();
@@ -445,9 +633,58 @@ impl Terminology {
         self.concept(system, code, Equivalence::Equivalent)
     }
 
+    /// Whether a normalised word is part of any name.
+    pub(crate) fn knows_word(&self, word: &str) -> bool {
+        self.names.knows(word)
+    }
+
+    /// The code system of the concept that a name stands for.
+    pub(crate) fn system_of(&self, meaning: u32) -> &str {
+        self.meanings[meaning as usize].system
+    }
+
     /// The MeSH (bare) or OMIM (`OMIM:…`) code of what a name stands for; empty if no list says.
     pub(crate) fn indexed_as(&self, meaning: u32) -> &str {
         &self.meanings[meaning as usize].indexed_as
+    }
+}
+
+/// All codes above a code.
+fn climb(parents_of: &HashMap<String, Vec<String>>, code: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut queue: Vec<&str> = vec![code];
+    while let Some(parents) = queue.pop().map(|code| parents_of.get(code)) {
+        for parent in parents.into_iter().flatten() {
+            if out.len() < MAX_ANCESTORS && !out.contains(parent) {
+                out.push(parent.clone());
+                queue.push(parent);
+            }
+        }
+    }
+    out
+}
+
+/// `E11.65` → `E11.6` → `E11`; a category stands under no code.
+fn icd_parent(code: &str) -> Option<String> {
+    let cut = code.char_indices().next_back().map_or(0, |(at, _)| at);
+    let shorter = code[..cut].trim_end_matches('.');
+    (shorter.len() >= 3).then(|| shorter.to_owned())
+}
+
+/// A code system's URI as names keep it: one of ours, or a copy that lives as long as the program, one a loaded system.
+fn known_uri(uri: &str) -> &'static str {
+    static KNOWN: std::sync::Mutex<Vec<&'static str>> = std::sync::Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().expect("no holder panics");
+    if known.is_empty() {
+        known.extend([DOID, SYMP, MONDO, MESH, OMIM, ICD10CM, RXNORM, LOINC, SNOMED]);
+    }
+    match known.iter().find(|name| **name == uri) {
+        Some(name) => name,
+        None => {
+            let name: &'static str = String::leak(uri.to_owned());
+            known.push(name);
+            name
+        }
     }
 }
 

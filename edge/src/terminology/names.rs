@@ -71,6 +71,11 @@ impl<T: Copy> Names<T> {
         Self { words, edges, ends }
     }
 
+    /// Whether a normalised word is part of any name.
+    pub fn knows(&self, word: &str) -> bool {
+        self.words.contains_key(word)
+    }
+
     /// The longest name that begins with the first token: its meaning and its length in words.
     pub fn longest(&self, tokens: &[Token]) -> Option<(T, usize)> {
         self.longest_where(tokens, |_| true)
