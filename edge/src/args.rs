@@ -1,4 +1,5 @@
-//! `msnet edge serve|ingest|standardize|extract|search`: flags, defaults, and the work of the thin verbs.
+//! `msnet edge serve|ingest|standardize|extract|search`: flags, defaults, and the work of the thin verbs; those of a
+//! stopped edge's folder are in `desk.rs`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -7,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::{
     config::{EdgeConfig, MllpListener},
+    desk::{self, DeskVerb},
     error::EdgeError,
     findings, ingest,
     onchain::{InstId, finality::Finality},
@@ -65,6 +67,9 @@ pub enum EdgeVerb {
         /// Words or codes.
         query: String,
     },
+    /// What is done with the folder of a stopped edge.
+    #[command(flatten)]
+    Desk(DeskVerb),
 }
 
 /// Files to try something on.
@@ -197,6 +202,7 @@ pub async fn run(
         EdgeVerb::Standardize { files, mapping, .. } => {
             standardize_files(&files, mapping.as_deref(), print)
         }
+        EdgeVerb::Desk(verb) => desk::run(verb, &print),
         EdgeVerb::Extract(args) => extract_files(&args, print),
         EdgeVerb::Search { edge, query } => {
             let edge = Edge::start(edge.config()?).await?;

@@ -35,6 +35,8 @@ pub struct StoreKeys {
     pub store_id: [u8; 16],
     /// Wraps the key of each patient.
     pub kek: Secret,
+    /// The KEK before a rotation that is under way: what is not wrapped anew yet opens under it.
+    pub previous_kek: Option<Secret>,
     /// Seals what belongs to no patient: item results, batches, the audit log.
     pub store: Secret,
     /// Seals the search index.
@@ -71,6 +73,8 @@ impl fmt::Debug for Keys {
 struct KekFile {
     v: u32,
     kek: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +119,7 @@ impl Keys {
         let store = StoreKeys {
             store_id: crypt::random(),
             kek: Secret::random(),
+            previous_kek: None,
             store: Secret::random(),
             index: Secret::random(),
             alias: Secret::random(),
@@ -135,9 +140,11 @@ impl Keys {
         let kek_path = dir.join(KEK_FILE);
         let kek_file: KekFile = read_json(&kek_path)?;
         let kek = Secret::new(read_hex(&kek_file.kek, &kek_path)?);
+        let previous = kek_file.previous.map(|hex| read_hex(&hex, &kek_path).map(Secret::new));
+        let previous = previous.transpose()?;
         let store_path = dir.join(STORE_FILE);
         let file: StoreFile = read_json(&store_path)?;
-        let open = |wrapped: &str| unwrap_hex(&kek, wrapped, &store_path);
+        let open = |wrapped: &str| unwrap_hex(&kek, previous.as_ref(), wrapped, &store_path);
         let store = StoreKeys {
             store_id: read_hex(&file.store_id, &store_path)?,
             store: open(&file.store)?,
@@ -146,10 +153,11 @@ impl Keys {
             handle: open(&file.handle)?,
             secret: open(&file.secret)?,
             kek: kek.clone(),
+            previous_kek: previous.clone(),
         };
         let keys_path = dir.join(KEYS_FILE);
         let file: KeysFile = read_json(&keys_path)?;
-        let open = |wrapped: &str| unwrap_hex(&kek, wrapped, &keys_path);
+        let open = |wrapped: &str| unwrap_hex(&kek, previous.as_ref(), wrapped, &keys_path);
         Self::assemble(store, open(&file.account)?, open(&file.seal)?, open(&file.transport)?)
     }
 
@@ -237,7 +245,42 @@ impl Keys {
         Ok(Self { store, account, account_address, seal, seal_public, transport, transport_public })
     }
 
+    /// Draws a new KEK and wraps these keys under it; `rewrap` does the same for what the KEK wraps elsewhere. A rotation
+    /// that was cut short is finished. The files name both KEKs in between, so that each moment opens.
+    ///
+    /// # Errors
+    /// [`EdgeError::Io`], or what `rewrap` returned: doing it again goes on.
+    pub fn rotate_kek(
+        dir: &Path,
+        rewrap: impl FnOnce(&StoreKeys) -> Result<(), EdgeError>,
+    ) -> Result<Self, EdgeError> {
+        let mut keys = Self::open(dir)?;
+        if keys.store.previous_kek.is_none() {
+            keys.store.previous_kek =
+                Some(std::mem::replace(&mut keys.store.kek, Secret::random()));
+            keys.write_kek(dir)?;
+        }
+        rewrap(&keys.store)?;
+        keys.write_wrapped(dir)?;
+        keys.store.previous_kek = None;
+        keys.write_kek(dir)?;
+        Ok(keys)
+    }
+
     fn write(&self, dir: &Path) -> Result<(), EdgeError> {
+        self.write_wrapped(dir)?;
+        // Last: its presence means that the others are complete.
+        self.write_kek(dir)
+    }
+
+    fn write_kek(&self, dir: &Path) -> Result<(), EdgeError> {
+        let hex = |kek: &Secret| hex::encode(kek.expose());
+        let previous = self.store.previous_kek.as_ref().map(hex);
+        let file = KekFile { v: 1, kek: hex(&self.store.kek), previous };
+        write_json(&dir.join(KEK_FILE), &file)
+    }
+
+    fn write_wrapped(&self, dir: &Path) -> Result<(), EdgeError> {
         let store = &self.store;
         let wrap = |key: &Secret| hex::encode(crypt::wrap(&store.kek, key));
         let store_file = StoreFile {
@@ -256,9 +299,7 @@ impl Keys {
             transport: wrap(&self.transport),
         };
         write_json(&dir.join(STORE_FILE), &store_file)?;
-        write_json(&dir.join(KEYS_FILE), &keys_file)?;
-        // Last: its presence means that the others are complete.
-        write_json(&dir.join(KEK_FILE), &KekFile { v: 1, kek: hex::encode(store.kek.expose()) })
+        write_json(&dir.join(KEYS_FILE), &keys_file)
     }
 }
 
@@ -281,9 +322,15 @@ fn read_hex<const N: usize>(text: &str, path: &Path) -> Result<[u8; N], EdgeErro
     hex::decode_to_array(text).map_err(|_| damaged("a key is not hex of the right length", path))
 }
 
-fn unwrap_hex(kek: &Secret, text: &str, path: &Path) -> Result<Secret, EdgeError> {
+fn unwrap_hex(
+    kek: &Secret,
+    previous: Option<&Secret>,
+    text: &str,
+    path: &Path,
+) -> Result<Secret, EdgeError> {
     let wrapped: [u8; crypt::WRAPPED_BYTES] = read_hex(text, path)?;
     crypt::unwrap(kek, &wrapped)
+        .or_else(|error| previous.map_or(Err(error), |kek| crypt::unwrap(kek, &wrapped)))
         .map_err(|_| damaged("a key does not open under the KEK of this folder", path))
 }
 
@@ -315,6 +362,33 @@ mod tests {
         let address = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
         assert_eq!(keys.account_address().to_string(), address);
         assert!(Keys::create(&dir.path().join("zero"), Some([0; 32])).is_err());
+    }
+
+    #[test]
+    fn a_new_kek_wraps_the_same_keys_and_a_rotation_cut_short_goes_on() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let made = Keys::create(dir.path(), None).expect("made");
+        let kek = made.store_keys().kek.clone();
+        let cut =
+            Keys::rotate_kek(dir.path(), |_| Err(EdgeError::Internal("power is gone".into())));
+        assert!(cut.is_err());
+        let between = Keys::open(dir.path()).expect("opens in between");
+        assert_eq!(between.account_secret(), made.account_secret());
+        assert_eq!(between.store_keys().previous_kek, Some(kek.clone()));
+        let drawn = between.store_keys().kek.clone();
+        Keys::rotate_kek(dir.path(), |store| {
+            assert_eq!(store.kek, drawn, "the same new KEK");
+            Ok(())
+        })
+        .expect("finished");
+        let after = Keys::open(dir.path()).expect("opens");
+        assert_eq!(after.store_keys().store, made.store_keys().store);
+        assert_eq!(
+            (after.store_keys().kek.clone(), after.store_keys().previous_kek.clone()),
+            (drawn, None)
+        );
+        let text = std::fs::read_to_string(dir.path().join(KEK_FILE)).expect("there");
+        assert!(!text.contains(&hex::encode(kek.expose())), "the old KEK is gone");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! [`vault`], which seals it over [`stores`], to the [`index`], which makes it findable, and to [`anchor`], which proves it.
 //! Others reach it through [`api`] and [`peer`]; [`access`] alone says yes, [`audit`] writes it down first, [`delivery`]
 //! carries it out, [`verify`] checks what came, [`supervision`] complains. [`onchain`] is the chain as this room sees it;
-//! [`service`] starts and stops it all, [`findings`] shows what would be found in a file without any of it, [`args`] and [`config`] say with what, [`keys`] holds what signs and seals.
+//! [`service`] starts and stops it all, [`findings`] shows what would be found in a file without any of it, [`args`] and [`config`] say with what, [`desk`] is what an
+//! operator does with a stopped edge's folder, [`keys`] holds what signs and seals.
 pub mod access;
 pub mod anchor;
 pub mod api;
@@ -14,6 +15,7 @@ pub mod args;
 pub mod audit;
 pub mod config;
 pub mod delivery;
+pub mod desk;
 pub mod error;
 pub mod extract;
 pub mod findings;

@@ -27,6 +27,7 @@ use crate::{
         Assertion, Keyword,
         json::{self, Value},
     },
+    standardize,
     vault::{RecordMeta, StoredRecord},
 };
 
@@ -45,7 +46,7 @@ pub struct IndexDoc {
 }
 
 impl IndexDoc {
-    /// The document of a record; a record whose bytes are not JSON is found by its text and keywords only.
+    /// The document of a record; a record whose bytes are not JSON is found by its keywords only.
     pub fn of(record: &StoredRecord) -> Self {
         let resource = json::parse(&record.bytes).unwrap_or(Value::Null);
         let mut codes = BTreeSet::new();
@@ -66,7 +67,7 @@ impl IndexDoc {
             family: with(&[Assertion::Family]),
             past: with(&[Assertion::Past]),
             possible: with(&[Assertion::Possible, Assertion::Hypothetical]),
-            text: record.text.clone(),
+            text: standardize::search_text(&resource),
         }
     }
 }

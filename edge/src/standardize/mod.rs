@@ -87,6 +87,13 @@ fn run(
     Ok((Standardized { item: item.clone(), records, issues, coverage }, unmapped))
 }
 
+/// The words by which a resource is found: displays, titles, and what somebody wrote in it; nothing of people.
+pub fn search_text(resource: &crate::model::json::Value) -> String {
+    let (mut words, running) = draft::texts(resource);
+    words.push(running);
+    words.join("\n").trim().to_owned()
+}
+
 /// What somebody wrote in sentences in a resource: notes, narrative results, attached plain text.
 pub fn running_text(resource: &crate::model::json::Value) -> String {
     draft::texts(resource).1

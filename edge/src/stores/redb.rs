@@ -4,7 +4,7 @@
 //! except those that are themselves random numbers or counters.
 use std::path::{Path, PathBuf};
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use crate::error::EdgeError;
 
@@ -15,12 +15,12 @@ pub enum Table {
     Patients,
     /// keyed hash of an identifier (16) → patient_no BE8
     Alias,
-    /// dek_id (16) → patient_no BE8
-    Dek,
     /// segment number BE8 → length LE8
     Segments,
-    /// item_id (16) → sealed result
+    /// item_id (16) → sealed owners and places of original bytes that belong to several patients
     Items,
+    /// number BE8 → sealed dictionary
+    Shared,
     /// handle (16) → nothing: records that wait to be anchored
     Pending,
     /// batch number BE8 → sealed batch
@@ -30,12 +30,13 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 8] = [
+    /// Every table.
+    pub const ALL: [Self; 8] = [
         Self::Patients,
         Self::Alias,
-        Self::Dek,
         Self::Segments,
         Self::Items,
+        Self::Shared,
         Self::Pending,
         Self::Batches,
         Self::Meta,
@@ -46,9 +47,9 @@ impl Table {
         match self {
             Self::Patients => "patients",
             Self::Alias => "alias",
-            Self::Dek => "dek",
             Self::Segments => "segments",
             Self::Items => "items",
+            Self::Shared => "shared",
             Self::Pending => "pending",
             Self::Batches => "batches",
             Self::Meta => "meta",
@@ -74,6 +75,17 @@ impl Batch {
     pub fn delete(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.0.push((table, key.into(), None));
     }
+}
+
+/// What a table takes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TableSize {
+    /// How many keys.
+    pub entries: u64,
+    /// Bytes of keys and values.
+    pub stored: u64,
+    /// Bytes of the tree around them, and of the room that its pages leave free.
+    pub around: u64,
 }
 
 /// An open catalogue.
@@ -151,16 +163,39 @@ impl Catalogue {
     pub fn commit(&self, batch: Batch) -> Result<(), EdgeError> {
         let commit = || -> Result<(), redb::Error> {
             let write = self.database.begin_write()?;
-            for (table, key, value) in &batch.0 {
+            for table in Table::ALL {
+                let mut writes = batch.0.iter().filter(|(of, _, _)| *of == table).peekable();
+                if writes.peek().is_none() {
+                    continue;
+                }
                 let mut table = write.open_table(table.definition())?;
-                match value {
-                    Some(value) => table.insert(key.as_slice(), value.as_slice())?,
-                    None => table.remove(key.as_slice())?,
-                };
+                for (_, key, value) in writes {
+                    match value {
+                        Some(value) => table.insert(key.as_slice(), value.as_slice())?,
+                        None => table.remove(key.as_slice())?,
+                    };
+                }
             }
             Ok(write.commit()?)
         };
         commit().map_err(|error| self.failed(error))
+    }
+
+    /// Bytes of keys and values in a table, what the tree needs around them, and how many there are.
+    ///
+    /// # Errors
+    /// [`EdgeError::Storage`] if the file cannot be read.
+    pub fn size(&self, table: Table) -> Result<TableSize, EdgeError> {
+        let size = || -> Result<_, redb::Error> {
+            let table = self.database.begin_read()?.open_table(table.definition())?;
+            let stats = table.stats()?;
+            Ok(TableSize {
+                entries: table.len()?,
+                stored: stats.stored_bytes(),
+                around: stats.metadata_bytes() + stats.fragmented_bytes(),
+            })
+        };
+        size().map_err(|error| self.failed(error))
     }
 
     /// Rewrites the file without its free pages, so that deleted values are gone from it.

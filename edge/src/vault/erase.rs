@@ -1,7 +1,7 @@
 //! Erasing a patient is forgetting their key: nothing of theirs opens any more, wherever a copy lies.
 use super::{
-    Inner, SHARED, Vault, damaged_catalogue, flush, keys, open_value, patient::Place, seal_value,
-    value_of,
+    Inner, SHARED, Vault, change::Joint, damaged_catalogue, flush, keys, open_value,
+    patient::Place, value_of,
 };
 use crate::{
     error::EdgeError,
@@ -17,7 +17,7 @@ pub struct Erased {
 }
 
 impl Vault {
-    /// Erases a patient: the wrapped key in the catalogue, in `keys.log` and in the log, the aliases, the item results.
+    /// Erases a patient: the wrapped key in the catalogue, in `keys.log` and in the log, the aliases.
     ///
     /// The sealed blocks stay in their segments and cannot be opened. Original files that held several patients cannot be
     /// opened any more either. The index is the caller's to clear.
@@ -25,7 +25,7 @@ impl Vault {
     /// # Errors
     /// [`EdgeError::Input`] for an unknown patient or the shared records; else if the store does not work.
     pub fn erase_patient(&self, patient: PatientNo) -> Result<Erased, EdgeError> {
-        self.inner().erase(patient)
+        self.inner()?.erase(patient)
     }
 }
 
@@ -43,7 +43,6 @@ impl Inner {
 
         let mut batch = Batch::default();
         batch.delete(Table::Patients, number.0.to_be_bytes());
-        batch.delete(Table::Dek, patient.key.dek_id);
         for Handle(handle) in &handles {
             batch.delete(Table::Pending, *handle);
         }
@@ -53,7 +52,12 @@ impl Inner {
             }
             Ok(())
         })?;
-        self.forget_in_items(number, &mut batch)?;
+        self.each_joint(|joint, _| {
+            if joint.owners.contains(&number) {
+                batch.delete(Table::Items, joint.item_id);
+            }
+            Ok(())
+        })?;
         self.change_no += 1;
         batch.put(Table::Meta, *b"change_no", self.change_no.to_le_bytes());
         // The log first: should the machine stop here, erasing again finishes the work.
@@ -63,21 +67,18 @@ impl Inner {
         Ok(Erased { handles })
     }
 
-    /// Takes the patient's records out of the item results; the items stay known, so that they are not accepted again.
-    fn forget_in_items(&self, number: PatientNo, batch: &mut Batch) -> Result<(), EdgeError> {
+    /// Calls `each` with every item of several patients that stands in segments, and where its bytes lie.
+    pub(super) fn each_joint(
+        &self,
+        mut each: impl FnMut(Joint, Vec<Place>) -> Result<(), EdgeError>,
+    ) -> Result<(), EdgeError> {
         self.catalogue.scan(Table::Items, |id, sealed| {
+            let damaged = || damaged_catalogue(Table::Items);
+            let item_id = id.try_into().map_err(|_| damaged())?;
             let value = open_value(&self.keys, Table::Items, sealed)?;
-            let (mut result, places) = flush::read_item(value_of(&value, Table::Items, id)?)
-                .map_err(|_| damaged_catalogue(Table::Items))?;
-            let concerns = result.owners.contains(&number);
-            if concerns {
-                result.records.retain(|(patient, _)| *patient != number);
-                result.owners = vec![number]; // a number that no longer leads to anyone
-                let value = flush::write_item(&result, &[] as &[Place]);
-                batch.put(Table::Items, id, seal_value(&self.keys, Table::Items, id, &value));
-            }
-            let _ = places;
-            Ok(())
+            let value = value_of(&value, Table::Items, id)?;
+            let (joint, places) = flush::read_joint(item_id, value).map_err(|_| damaged())?;
+            each(joint, places)
         })
     }
 }

@@ -38,6 +38,16 @@ impl PatientKey {
         Self { patient, dek_id: crypt::random(), epoch: 0, wrapped, dek }
     }
 
+    /// The same patient's next key.
+    pub(super) fn next(&self, kek: &Secret) -> Self {
+        Self { epoch: self.epoch + 1, ..Self::draw(self.patient, kek) }
+    }
+
+    /// The same key, wrapped by another KEK.
+    pub(super) fn wrapped_by(&self, kek: &Secret) -> Self {
+        Self { wrapped: crypt::wrap(kek, &self.dek), ..self.clone() }
+    }
+
     pub(super) fn to_entry(&self) -> Vec<u8> {
         let mut entry = Vec::with_capacity(ENTRY_BYTES);
         entry.extend_from_slice(&self.dek_id);
@@ -48,12 +58,13 @@ impl PatientKey {
     }
 
     /// Reads an entry and opens its key.
-    pub(super) fn read(reader: &mut Reader<'_>, kek: &Secret) -> Result<Self, Malformed> {
+    pub(super) fn read(reader: &mut Reader<'_>, keys: &StoreKeys) -> Result<Self, Malformed> {
         let dek_id = reader.array()?;
         let patient = PatientNo(u64::from_be_bytes(reader.array()?));
         let epoch = u32::from_le_bytes(reader.array()?);
         let wrapped = reader.array()?;
-        let dek = crypt::unwrap(kek, &wrapped).map_err(|_| Malformed)?;
+        let previous = || crypt::unwrap(keys.previous_kek.as_ref()?, &wrapped).ok();
+        let dek = crypt::unwrap(&keys.kek, &wrapped).ok().or_else(previous).ok_or(Malformed)?;
         Ok(Self { patient, dek_id, epoch, wrapped, dek })
     }
 
@@ -72,20 +83,15 @@ pub(crate) fn store_block_key(keys: &StoreKeys) -> BlockKey {
     BlockKey { dek_id: [0; 16], epoch: 0, flags: FLAG_STORE_KEY, secret: keys.store.clone() }
 }
 
-/// The key of the original bytes of an item.
+/// The key of the original bytes of an item with several patients.
 ///
-/// One patient: their DEK. Several: derived from all their DEKs (in the order of their numbers), so that forgetting any one
-/// of them makes the whole file unreadable; nobody's text survives in somebody else's original.
-pub(super) fn original_block_key(owners: &[&PatientKey]) -> BlockKey {
-    match owners {
-        [owner] => owner.block_key(),
-        owners => {
-            let joined = owners.iter().fold(Secret::new([0; 32]), |so_far, owner| {
-                Secret::new(crypt::hmac(owner.dek(), &[JOINT_LABEL, so_far.expose()]))
-            });
-            BlockKey { dek_id: [0; 16], epoch: 0, flags: FLAG_JOINT_KEY, secret: joined }
-        }
-    }
+/// It is derived from all their DEKs, in the order of their numbers, so that forgetting any one of them makes the whole file
+/// unreadable; nobody's text survives in somebody else's original.
+pub(super) fn joint_block_key(owners: &[&PatientKey]) -> BlockKey {
+    let joined = owners.iter().fold(Secret::new([0; 32]), |so_far, owner| {
+        Secret::new(crypt::hmac(owner.dek(), &[JOINT_LABEL, so_far.expose()]))
+    });
+    BlockKey { dek_id: [0; 16], epoch: 0, flags: FLAG_JOINT_KEY, secret: joined }
 }
 
 /// Appends entries to `keys.log`, durably.
@@ -119,6 +125,18 @@ pub(super) fn forget(path: &Path, patient: PatientNo) -> Result<(), EdgeError> {
     local::replace(path, &kept)
 }
 
+/// Replaces `keys.log` as a whole.
+pub(super) fn replace_log(path: &Path, keys: &[PatientKey]) -> Result<(), EdgeError> {
+    let bytes: Vec<u8> = keys.iter().flat_map(|key| checked(&key.to_entry())).collect();
+    local::replace(path, &bytes)
+}
+
+/// The ids of the keys in the bytes of `keys.log`, those with a wrong checksum left out.
+pub(super) fn logged_ids(bytes: &[u8]) -> Vec<[u8; 16]> {
+    let whole = bytes.chunks_exact(ENTRY_BYTES + 4).filter(|e| checked(&e[..ENTRY_BYTES]) == **e);
+    whole.map(|entry| entry[..16].try_into().expect("16 of 72 bytes")).collect()
+}
+
 fn checked(entry: &[u8]) -> Vec<u8> {
     [entry, &crc32c::crc32c(entry).to_le_bytes()].concat()
 }
@@ -129,13 +147,17 @@ mod tests {
 
     #[test]
     fn entries_round_trip_under_the_same_kek_only() {
-        let kek = Secret::random();
-        let key = PatientKey::draw(PatientNo(77), &kek);
+        let (_dir, keys) = crate::vault::vault_test::folder();
+        let mut keys = keys.store_keys().clone();
+        let key = PatientKey::draw(PatientNo(77), &keys.kek);
         let entry = key.to_entry();
         assert_eq!(entry.len(), ENTRY_BYTES);
-        let read = PatientKey::read(&mut Reader::new(&entry), &kek).expect("ours");
+        let read = PatientKey::read(&mut Reader::new(&entry), &keys).expect("ours");
         assert_eq!((read.dek(), read.patient), (key.dek(), PatientNo(77)));
-        assert!(PatientKey::read(&mut Reader::new(&entry), &Secret::random()).is_err());
+        keys.previous_kek = Some(std::mem::replace(&mut keys.kek, Secret::random()));
+        assert!(PatientKey::read(&mut Reader::new(&entry), &keys).is_ok(), "while a KEK rotates");
+        keys.previous_kek = None;
+        assert!(PatientKey::read(&mut Reader::new(&entry), &keys).is_err());
     }
 
     #[test]
@@ -154,9 +176,9 @@ mod tests {
     fn a_joint_key_needs_every_owner() {
         let kek = Secret::random();
         let [a, b, c] = [1, 2, 3].map(|n| PatientKey::draw(PatientNo(n), &kek));
-        let joint = original_block_key(&[&a, &b]);
-        assert_eq!(joint.secret, original_block_key(&[&a, &b]).secret);
-        assert_ne!(joint.secret, original_block_key(&[&a, &c]).secret);
-        assert_eq!(original_block_key(&[&a]).secret, *a.dek());
+        let joint = joint_block_key(&[&a, &b]);
+        assert_eq!(joint.secret, joint_block_key(&[&a, &b]).secret);
+        assert_ne!(joint.secret, joint_block_key(&[&a, &c]).secret);
+        assert_ne!(joint.secret, joint_block_key(&[&a]).secret);
     }
 }

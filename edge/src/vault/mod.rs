@@ -10,27 +10,39 @@
 //!
 //! **Writing.** An item is acknowledged after its frame is fsynced in the log; its rows are readable at once, from memory.
 //! A flush writes blocks and fsyncs the segment, appends new keys to `keys.log`, starts the next log file, commits the
-//! catalogue (which names the new log file), and only then removes the old log. Opening replays the log; replay is
-//! idempotent by item_id.
+//! catalogue (which names the new log file), and only then removes the old log. Opening replays the log that the catalogue
+//! names; nothing of it stands in a segment yet.
+//!
+//! **Blocks** hold rows of one patient in columns (`image.rs`), id tables (`patient.rs`) or original bytes (`original.rs`).
 //!
 //! **Damage** is told from a torn end (`stores/log.rs`), named with file and offset, and refuses the store or the record.
-//!
-//! **Later**: shapes and columns in place of JSON rows (image version 1), shared tables and dictionaries, original bytes as
-//! a difference to the rows, compaction, key rotation, group commit. Nothing around the image changes for them.
 pub mod block;
 mod change;
+pub mod check;
 mod codec;
+mod column;
 pub mod crypt;
+mod dictionary;
 mod erase;
 mod flush;
 mod handle;
+mod image;
 mod keys;
+pub mod maintain;
+mod moment;
+mod original;
 mod patient;
 mod row;
+pub mod savings;
 mod segment;
+mod skeleton;
 mod summary;
 mod write;
 
+#[cfg(test)]
+mod kill_test;
+#[cfg(test)]
+mod maintain_test;
 #[cfg(test)]
 pub(crate) mod vault_test;
 
@@ -44,10 +56,12 @@ use std::{
 use zeroize::Zeroizing;
 
 use self::{
-    change::{Change, ItemResult},
+    change::{Change, Joint},
     crypt::Secret,
-    keys::{PatientKey, original_block_key},
-    patient::{PatientState, Place, Versions},
+    dictionary::{Dictionaries, Learner},
+    keys::{PatientKey, joint_block_key},
+    original::Piece,
+    patient::{Ids, PatientState, Place},
     segment::Segments,
 };
 pub(crate) use self::{
@@ -100,25 +114,28 @@ struct Inner {
     /// Patients touched since the last flush.
     patients: HashMap<PatientNo, Patient>,
     aliases: HashMap<[u8; 16], PatientNo>,
-    items: HashMap<[u8; 16], FreshItem>,
+    joints: Vec<Joint>,
     pending: Vec<Handle>,
     fresh_rows: usize,
+    dictionaries: Dictionaries,
+    learner: Learner,
+    /// A write to the log failed: memory may hold what is not on disk, so nothing is told until the store is opened anew.
+    failed: bool,
 }
 
-/// A patient with rows that are in the log only.
+/// A patient in memory: what is in segments, and what is in the log only.
 #[derive(Clone, Debug)]
 struct Patient {
     key: PatientKey,
     state: PatientState,
+    ids: Ids,
     fresh: BTreeMap<u32, StoredRecord>,
+    /// Original bytes that are in the log only.
+    pieces: Vec<Piece>,
     /// Not in the catalogue yet.
     new: bool,
-}
-
-#[derive(Debug)]
-struct FreshItem {
-    result: ItemResult,
-    originals: Vec<Vec<u8>>,
+    /// Something of it is in the log only.
+    changed: bool,
 }
 
 impl Vault {
@@ -141,7 +158,7 @@ impl Vault {
     /// [`EdgeError::Integrity`] naming the segment and offset if its block is damaged.
     pub fn get(&self, handle: Handle) -> Result<Option<StoredRecord>, EdgeError> {
         match self.handles.open(handle) {
-            Some((patient, local_no)) => self.inner().record(patient, local_no),
+            Some((patient, local_no)) => self.inner()?.record(patient, local_no),
             None => Ok(None),
         }
     }
@@ -154,7 +171,7 @@ impl Vault {
         &self,
         mut each: impl FnMut(StoredRecord) -> Result<(), EdgeError>,
     ) -> Result<(), EdgeError> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         for patient in inner.patient_numbers()? {
             inner.records_of(patient)?.into_iter().try_for_each(&mut each)?;
         }
@@ -179,7 +196,7 @@ impl Vault {
     /// # Errors
     /// [`EdgeError::Storage`] if the catalogue cannot be read.
     pub fn patient_count(&self) -> Result<usize, EdgeError> {
-        Ok(self.inner().patient_numbers()?.iter().filter(|no| **no != SHARED).count())
+        Ok(self.inner()?.patient_numbers()?.iter().filter(|no| **no != SHARED).count())
     }
 
     /// The bytes of an item as they arrived, or `None` if it never did or one of its patients was erased.
@@ -187,12 +204,31 @@ impl Vault {
     /// # Errors
     /// As [`Vault::get`].
     pub fn original(&self, item_id: &[u8; 16]) -> Result<Option<Vec<u8>>, EdgeError> {
-        self.inner().original(item_id)
+        self.inner()?.original(item_id)
+    }
+
+    /// The bytes that a record arrived in, or `None` if there is no such record or one of their patients was erased.
+    ///
+    /// # Errors
+    /// As [`Vault::get`].
+    pub fn original_of(&self, handle: Handle) -> Result<Option<Vec<u8>>, EdgeError> {
+        let Some((number, local_no)) = self.handles.open(handle) else { return Ok(None) };
+        let inner = self.inner()?;
+        let found = inner.with_patient(number, |patient| {
+            let ids = inner.known_ids(patient)?;
+            let item = ids.items.iter().find(|item| item.locals.contains(&local_no)).cloned();
+            match item {
+                None => Ok(None),
+                Some(item) if item.joint => inner.joint_by_key(&item.key),
+                Some(item) => inner.own_original(patient, &item.key),
+            }
+        })?;
+        Ok(found.flatten())
     }
 
     /// How many rows were ever written; grows with every change.
     pub fn change_no(&self) -> u64 {
-        self.inner().change_no
+        self.held().change_no
     }
 
     /// Makes and reads handles.
@@ -202,7 +238,7 @@ impl Vault {
 
     /// What nonces and salts of a patient's leaves are derived from; `None` for an unknown or erased patient.
     pub(crate) fn leaf_secret(&self, patient: PatientNo) -> Result<Option<Secret>, EdgeError> {
-        let inner = self.inner();
+        let inner = self.inner()?;
         Ok(match inner.patients.get(&patient) {
             Some(patient) => Some(patient.state.leaf_secret.clone()),
             None => inner.load(patient)?.map(|patient| patient.state.leaf_secret),
@@ -212,7 +248,7 @@ impl Vault {
     /// Records in segments that wait to be anchored.
     pub(crate) fn pending(&self) -> Result<Vec<Handle>, EdgeError> {
         let mut handles = Vec::new();
-        self.inner().catalogue.scan(Table::Pending, |key, _| {
+        self.inner()?.catalogue.scan(Table::Pending, |key, _| {
             handles.push(Handle(key.try_into().map_err(|_| damaged_catalogue(Table::Pending))?));
             Ok(())
         })?;
@@ -230,7 +266,7 @@ impl Vault {
         table: Table,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), EdgeError>,
     ) -> Result<(), EdgeError> {
-        self.inner().catalogue.scan(table, |key, value| {
+        self.inner()?.catalogue.scan(table, |key, value| {
             let value = open_value(&self.keys, table, value)?;
             each(key, value_of(&value, table, key)?)
         })
@@ -238,11 +274,23 @@ impl Vault {
 
     /// Commits writes to the catalogue.
     pub(crate) fn commit(&self, batch: Batch) -> Result<(), EdgeError> {
-        self.inner().catalogue.commit(batch)
+        self.inner()?.catalogue.commit(batch)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn held(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("no thread panics while it changes the vault")
+    }
+
+    fn inner(&self) -> Result<MutexGuard<'_, Inner>, EdgeError> {
+        let inner = self.held();
+        if inner.failed {
+            return Err(EdgeError::storage(
+                "an earlier write failed, so nothing more is accepted or told",
+                inner.dir.display().to_string(),
+                "free or replace the disk, then start the edge again",
+            ));
+        }
+        Ok(inner)
     }
 }
 
@@ -274,10 +322,14 @@ impl Inner {
             change_no,
             patients: HashMap::new(),
             aliases: HashMap::new(),
-            items: HashMap::new(),
+            joints: Vec::new(),
             pending: Vec::new(),
             fresh_rows: 0,
+            dictionaries: Dictionaries::default(),
+            learner: Learner::default(),
+            failed: false,
         };
+        inner.load_dictionaries()?;
         for (number, payload) in payloads.iter().enumerate() {
             inner.replay(number, payload)?;
         }
@@ -289,55 +341,84 @@ impl Inner {
             let wal = flush::wal_path(&self.dir.join("wal"), self.wal_no);
             EdgeError::integrity(error.to_string(), format!("{}, frame {number}", wal.display()))
         })?;
-        let known = match &change.item {
-            Some(item) => self.item(&item.item_id)?.is_some(),
-            None => false,
-        };
-        if !known {
-            for part in &change.parts {
-                self.touch(part.key.patient)?;
-            }
-            self.apply(change);
+        for part in &change.parts {
+            self.touch(part.key.patient)?;
         }
+        self.apply(change);
         Ok(())
+    }
+
+    fn load_dictionaries(&mut self) -> Result<(), EdgeError> {
+        let (keys, dictionaries) = (&self.keys, &mut self.dictionaries);
+        self.catalogue.scan(Table::Shared, |key, sealed| {
+            let value = open_value(keys, Table::Shared, sealed)?;
+            let content = value_of(&value, Table::Shared, key)?;
+            let number = key.try_into().map_err(|_| damaged_catalogue(Table::Shared))?;
+            dictionaries.add(u64::from_be_bytes(number), content);
+            Ok(())
+        })
+    }
+
+    /// Makes frames durable.
+    fn append(&mut self, payloads: &[Vec<u8>]) -> Result<(), EdgeError> {
+        let written = self.wal.append(payloads);
+        self.failed = written.is_err();
+        written
     }
 
     /// Brings a known patient into memory, so that rows can be added.
     fn touch(&mut self, patient: PatientNo) -> Result<(), EdgeError> {
         if !self.patients.contains_key(&patient)
-            && let Some(loaded) = self.load(patient)?
+            && let Some(mut loaded) = self.load(patient)?
         {
+            loaded.ids = self.ids_of(&loaded)?;
             self.patients.insert(patient, loaded);
         }
         Ok(())
     }
 
-    /// Takes a change that is durable into memory. The patients in it were [`Inner::touch`]ed before.
+    /// The id tables of a patient, read from their segments.
+    fn ids_of(&self, patient: &Patient) -> Result<Ids, EdgeError> {
+        let mut ids = Ids::default();
+        for place in &patient.state.ids {
+            let image = self.open_place(patient.key.dek(), *place)?;
+            ids.read(&image).map_err(|error| self.damaged(error, *place))?;
+        }
+        Ok(ids)
+    }
+
+    /// Takes a change into memory; it is durable, or about to be. The patients in it were [`Inner::touch`]ed before.
     fn apply(&mut self, change: Change) {
         self.aliases.extend(change.aliases);
+        self.joints.extend(change.joint);
         for part in change.parts {
             let number = part.key.patient;
             let patient = self.patients.entry(number).or_insert_with(|| Patient {
                 key: part.key,
                 state: PatientState::new(part.leaf_secret),
+                ids: Ids::default(),
                 fresh: BTreeMap::new(),
+                pieces: Vec::new(),
                 new: true,
+                changed: true,
             });
-            for (stable_id, local_no) in part.reserved {
-                patient.note(stable_id, Versions { first: local_no, latest: 0, digest: [0; 16] });
+            patient.changed = true;
+            for (key, first) in part.named {
+                patient.state.waiting.insert(first);
+                patient.state.next_local = patient.state.next_local.max(first + 1);
+                patient.ids.name(key, first);
             }
             for row in part.rows {
                 self.change_no += 1;
                 self.fresh_rows += 1;
                 if !part.altered {
                     self.pending.push(row.meta.handle);
+                    patient.state.note(row.meta.first_no, row.meta.local_no);
                 }
-                patient.add(row);
+                patient.fresh.insert(row.meta.local_no, row);
             }
-        }
-        if let Some(result) = change.item {
-            let fresh = FreshItem { originals: change.originals, result };
-            self.items.insert(fresh.result.item_id, fresh);
+            part.item.into_iter().for_each(|item| patient.ids.add_item(item));
+            patient.pieces.extend(part.piece);
         }
     }
 
@@ -348,11 +429,19 @@ impl Inner {
         };
         let damaged = || damaged_catalogue(Table::Patients);
         let mut reader = Reader::new(&value);
-        let key = PatientKey::read(&mut reader, &self.keys.kek).map_err(|_| damaged())?;
+        let key = PatientKey::read(&mut reader, &self.keys).map_err(|_| damaged())?;
         let sealed = reader.bytes().map_err(|_| damaged())?;
         let image = block::open(&self.keys.store_id, key.dek(), sealed).map_err(|_| damaged())?;
         let state = PatientState::from_image(&image, number).map_err(|_| damaged())?;
-        Ok(Some(Patient { key, state, fresh: BTreeMap::new(), new: false }))
+        Ok(Some(Patient {
+            key,
+            state,
+            ids: Ids::default(),
+            fresh: BTreeMap::new(),
+            pieces: Vec::new(),
+            new: false,
+            changed: false,
+        }))
     }
 
     /// Runs `with` on a patient in memory or from the catalogue.
@@ -384,9 +473,7 @@ impl Inner {
         let found = self.with_patient(number, |patient| {
             let record = match (patient.fresh.get(&local_no), patient.state.place(local_no)) {
                 (Some(fresh), _) => Some(fresh.clone()),
-                (None, Some(place)) => {
-                    self.rows(patient, place)?.into_iter().find(|row| row.meta.local_no == local_no)
-                }
+                (None, Some(place)) => self.row(patient, place, local_no)?,
                 (None, None) => None,
             };
             Ok(record.map(|row| patient.marked(row)))
@@ -410,89 +497,158 @@ impl Inner {
     }
 
     fn rows(&self, patient: &Patient, place: Place) -> Result<Vec<StoredRecord>, EdgeError> {
-        let sealed = self.segments.read(place)?;
-        let image = self.open_block(patient.key.dek(), &sealed, place)?;
-        row::from_image(&image, patient.key.patient, &self.handles)
-            .map_err(|error| EdgeError::integrity(error.to_string(), self.segments.name(place)))
+        let image = self.open_place(patient.key.dek(), place)?;
+        image::from_image(&image, patient.key.patient, &self.handles, &self.dictionaries)
+            .map_err(|error| self.damaged(error, place))
     }
 
-    fn open_block(
+    fn row(
         &self,
-        secret: &Secret,
-        sealed: &[u8],
+        patient: &Patient,
         place: Place,
-    ) -> Result<Zeroizing<Vec<u8>>, EdgeError> {
-        block::open(&self.keys.store_id, secret, sealed)
-            .map_err(|error| EdgeError::integrity(error.to_string(), self.segments.name(place)))
+        local_no: u32,
+    ) -> Result<Option<StoredRecord>, EdgeError> {
+        let image = self.open_place(patient.key.dek(), place)?;
+        let number = patient.key.patient;
+        image::row_from_image(&image, local_no, number, &self.handles, &self.dictionaries)
+            .map_err(|error| self.damaged(error, place))
     }
 
-    /// What an item became, if it is known.
-    fn item(&self, item_id: &[u8; 16]) -> Result<Option<ItemResult>, EdgeError> {
-        if let Some(fresh) = self.items.get(item_id) {
-            return Ok(Some(fresh.result.clone()));
+    fn open_place(&self, secret: &Secret, place: Place) -> Result<Zeroizing<Vec<u8>>, EdgeError> {
+        let sealed = self.segments.read(place)?;
+        block::open(&self.keys.store_id, secret, &sealed)
+            .map_err(|error| self.damaged(error, place))
+    }
+
+    fn damaged(&self, error: impl std::fmt::Display, place: Place) -> EdgeError {
+        EdgeError::integrity(error.to_string(), self.segments.name(place))
+    }
+
+    /// Where the original bytes of an item with several patients lie.
+    fn joint(&self, item_id: &[u8; 16]) -> Result<Option<(Joint, Vec<Place>)>, EdgeError> {
+        if let Some(fresh) = self.joints.iter().find(|joint| joint.item_id == *item_id) {
+            return Ok(Some((fresh.clone(), Vec::new())));
         }
-        Ok(self.flushed_item(item_id)?.map(|(result, _)| result))
-    }
-
-    fn flushed_item(
-        &self,
-        item_id: &[u8; 16],
-    ) -> Result<Option<(ItemResult, Vec<Place>)>, EdgeError> {
         let Some(value) = self.catalogue.get(Table::Items, item_id)? else {
             return Ok(None);
         };
         let value = open_value(&self.keys, Table::Items, &value)?;
-        flush::read_item(value_of(&value, Table::Items, item_id)?)
+        flush::read_joint(*item_id, value_of(&value, Table::Items, item_id)?)
             .map(Some)
             .map_err(|_| damaged_catalogue(Table::Items))
     }
 
     fn original(&self, item_id: &[u8; 16]) -> Result<Option<Vec<u8>>, EdgeError> {
-        let (result, sealed) = match (self.items.get(item_id), self.flushed_item(item_id)?) {
-            (Some(fresh), _) => (fresh.result.clone(), fresh.originals.clone()),
-            (None, Some((result, places))) => {
-                let read = places.iter().map(|place| self.segments.read(*place));
-                (result, read.collect::<Result<_, _>>()?)
+        if let Some((joint, places)) = self.joint(item_id)? {
+            return self.joint_original(joint, &places);
+        }
+        for number in self.patient_numbers()? {
+            let key = original::key_of(item_id);
+            let found = self.with_patient(number, |patient| self.own_original(patient, &key))?;
+            if let Some(bytes) = found.flatten() {
+                return Ok(Some(bytes));
             }
-            (None, None) => return Ok(None),
-        };
+        }
+        Ok(None)
+    }
+
+    fn joint_original(
+        &self,
+        mut joint: Joint,
+        places: &[Place],
+    ) -> Result<Option<Vec<u8>>, EdgeError> {
         let mut owners = Vec::new();
-        for owner in &result.owners {
+        for owner in &joint.owners {
             match self.with_patient(*owner, |patient| Ok(patient.key.clone()))? {
                 Some(key) => owners.push(key),
                 None => return Ok(None),
             }
         }
-        let key = original_block_key(&owners.iter().collect::<Vec<_>>());
-        let place = || format!("original of item {}", crate::model::ids::uuid_text(item_id));
-        write::read_original(&self.keys.store_id, &key, &sealed, item_id)
-            .map(Some)
-            .map_err(|error| EdgeError::integrity(error.to_string(), place()))
+        let key = joint_block_key(&owners.iter().collect::<Vec<_>>());
+        for place in places {
+            joint.sealed.push(self.segments.read(*place)?);
+        }
+        let of_item = format!("original of item {}", crate::model::ids::uuid_text(&joint.item_id));
+        let damaged = |error: &dyn std::fmt::Display| {
+            EdgeError::integrity(error.to_string(), of_item.clone())
+        };
+        let mut pieces = Vec::new();
+        for sealed in &joint.sealed {
+            let image = block::open(&self.keys.store_id, &key.secret, sealed)
+                .map_err(|error| damaged(&error))?;
+            let read = original::from_image(&image, &self.dictionaries);
+            pieces.extend(read.map_err(|error| damaged(&error))?);
+        }
+        let bytes = original::join(&original::key_of(&joint.item_id), pieces.iter());
+        bytes.map(Some).ok_or_else(|| damaged(&"a piece is missing"))
+    }
+
+    fn joint_by_key(&self, key: &patient::ItemKey) -> Result<Option<Vec<u8>>, EdgeError> {
+        let of_item = |joint: &Joint| original::key_of(&joint.item_id) == *key;
+        if let Some(joint) = self.joints.iter().find(|joint| of_item(joint)) {
+            return self.joint_original(joint.clone(), &[]);
+        }
+        let mut found = None;
+        self.each_joint(|joint, places| {
+            if of_item(&joint) {
+                found = self.joint_original(joint, &places)?;
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// What is known of a patient: in memory if something is fresh, else as the segments have it.
+    fn known_ids(&self, patient: &Patient) -> Result<Ids, EdgeError> {
+        if patient.changed { Ok(patient.ids.clone()) } else { self.ids_of(patient) }
+    }
+
+    /// The bytes of an item among those of one patient.
+    fn own_original(
+        &self,
+        patient: &Patient,
+        key: &patient::ItemKey,
+    ) -> Result<Option<Vec<u8>>, EdgeError> {
+        if let Some(bytes) = original::join(key, patient.pieces.iter()) {
+            return Ok(Some(bytes));
+        }
+        let known = self.known_ids(patient)?;
+        let own: Vec<_> = known.items.iter().filter(|item| !item.joint).collect();
+        let Some(position) = own.iter().position(|item| item.key == *key) else {
+            return Ok(None);
+        };
+        // Blocks hold the items in their order; the pieces of a large one follow in blocks where none begins.
+        let mut begun = 0;
+        let mut pieces = Vec::new();
+        for (place, items) in &patient.state.originals {
+            let before = begun;
+            begun += *items as usize;
+            if begun > position && (before <= position || *items == 0) {
+                let image = self.open_place(patient.key.dek(), *place)?;
+                let read = original::from_image(&image, &self.dictionaries);
+                pieces.extend(read.map_err(|error| self.damaged(error, *place))?);
+                if let Some(bytes) = original::join(key, pieces.iter()) {
+                    return Ok(Some(bytes));
+                }
+            }
+        }
+        Err(EdgeError::integrity(
+            "the original bytes of an item are missing",
+            format!("patient {}", patient.key.patient),
+        ))
     }
 }
 
 impl Patient {
-    /// Takes a row into memory and notes its version.
-    fn add(&mut self, row: StoredRecord) {
-        let local_no = row.meta.local_no;
-        let known = self.state.ids.get(&row.meta.stable_id).copied();
-        if known.is_none_or(|versions| local_no >= versions.latest) {
-            let first = known.map_or(local_no, |versions| versions.first);
-            let digest = write::digest(&row.bytes);
-            self.note(row.meta.stable_id, Versions { first, latest: local_no, digest });
-        }
-        self.fresh.insert(local_no, row);
-    }
-
-    fn note(&mut self, stable_id: [u8; 16], versions: Versions) {
-        let last = versions.first.max(versions.latest);
-        self.state.next_local = self.state.next_local.max(last + 1);
-        self.state.ids.insert(stable_id, versions);
-    }
-
     fn marked(&self, mut row: StoredRecord) -> StoredRecord {
-        row.meta.current = self.state.is_current(&row.meta.stable_id, row.meta.local_no);
+        row.meta = self.marked_meta(row.meta);
         row
+    }
+
+    /// Says whether a row is the latest version of its resource.
+    fn marked_meta(&self, mut meta: RecordMeta) -> RecordMeta {
+        meta.current = self.state.latest(meta.first_no) == Some(meta.local_no);
+        meta
     }
 }
 

@@ -1,21 +1,22 @@
-//! A record as the vault keeps it, and how rows lie in a block's image.
+//! A record as the vault keeps it, and how rows lie in a frame of the log: quick to write, read once after a crash.
 //!
 //! ```text
-//! image (version 0) = varint 0 ‖ varint raw_len ‖ zstd frame of the rows
-//! rows              = varint count ‖ row*
-//! row = varint local_no ‖ varint previous local_no (0 = none) ‖ stable_id 16 ‖ type ‖ varint quality label
-//!     ‖ u8 has_date ‖ [zz date] ‖ u8 confidentiality ‖ canonical bytes ‖ summary ‖ text
+//! log rows = varint raw_len ‖ length-prefixed zstd frame (level 1) of: varint count ‖ row*
+//! row = varint local_no ‖ varint first version's ‖ varint previous version's (0 = none) ‖ type ‖ varint quality label
+//!     ‖ u8 has_date ‖ [zz date] ‖ u8 confidentiality ‖ canonical bytes
 //!     ‖ varint count ‖ {system ‖ code ‖ display ‖ u8 assertion ‖ varint weight}*          texts are length-prefixed
 //! ```
 //!
-//! Version 0 keeps rows as canonical JSON. Version 1, shapes and columns, changes the image and nothing around it.
+//! In segments rows lie in columns (`image.rs`).
 use super::{
     codec::{Malformed, Reader, put_bytes, put_signed, put_varint},
     handle::Handles,
+    summary,
 };
 use crate::model::{Assertion, Handle, Keyword, Kind, PatientNo};
 
-const IMAGE_VERSION: u64 = 0;
+/// zstd level in the log: what is written here is written again soon.
+const LOG_LEVEL: i32 = 1;
 
 /// What is known of a record without its content.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,10 +31,10 @@ pub struct RecordMeta {
     pub patient_no: PatientNo,
     /// Its number among the patient's records, from 1.
     pub local_no: u32,
+    /// Number of the resource's first version, whose handle is its FHIR id.
+    pub first_no: u32,
     /// FHIR resource type.
     pub resource_type: String,
-    /// Decides "new or update"; never leaves the edge.
-    pub stable_id: [u8; 16],
     /// Completeness, conformance, timeliness, coverage: a byte 0–100 each, first the highest (`contracts.md` 4).
     pub quality: u32,
     /// Clinically relevant moment, seconds since 1970 UTC.
@@ -53,8 +54,6 @@ pub struct StoredRecord {
     pub bytes: Vec<u8>,
     /// Concepts found in it.
     pub keywords: Vec<Keyword>,
-    /// Words to search.
-    pub text: String,
     /// Canonical summary, hashed into the leaf.
     pub summary: Vec<u8>,
 }
@@ -62,7 +61,7 @@ pub struct StoredRecord {
 impl StoredRecord {
     /// About how many bytes the row takes before compression.
     pub(super) fn size(&self) -> usize {
-        self.bytes.len() + self.summary.len() + self.text.len() + 64 * (1 + self.keywords.len())
+        self.bytes.len() + self.summary.len() + 64 * (1 + self.keywords.len())
     }
 }
 
@@ -75,7 +74,8 @@ impl std::fmt::Debug for StoredRecord {
     }
 }
 
-const ASSERTIONS: [Assertion; 6] = [
+/// How a concept was said, by number.
+pub(super) const ASSERTIONS: [Assertion; 6] = [
     Assertion::Present,
     Assertion::Negated,
     Assertion::Family,
@@ -84,27 +84,23 @@ const ASSERTIONS: [Assertion; 6] = [
     Assertion::Hypothetical,
 ];
 
-/// Makes the image of a block of rows.
-pub(super) fn to_image(rows: &[&StoredRecord], handles: &Handles, level: i32) -> Vec<u8> {
+/// Makes the rows of a frame.
+pub(super) fn to_log(rows: &[StoredRecord], handles: &Handles) -> Vec<u8> {
     let mut raw = Vec::new();
     put_varint(&mut raw, rows.len() as u64);
     rows.iter().for_each(|row| put_row(&mut raw, row, handles));
-    let mut image = Vec::new();
-    put_varint(&mut image, IMAGE_VERSION);
-    compress(&mut image, &raw, level);
-    image
+    let mut out = Vec::new();
+    compress(&mut out, &raw);
+    out
 }
 
-/// Reads the rows of a block's image. `current` is left false: the patient's state knows.
-pub(super) fn from_image(
-    image: &[u8],
+/// Reads the rows of a frame. `current` is left true: the patient's state knows.
+pub(super) fn from_log(
+    rows: &[u8],
     patient: PatientNo,
     handles: &Handles,
 ) -> Result<Vec<StoredRecord>, Malformed> {
-    let mut reader = Reader::new(image);
-    if reader.varint()? != IMAGE_VERSION {
-        return Err(Malformed);
-    }
+    let mut reader = Reader::new(rows);
     let raw = decompress(&mut reader)?;
     reader.end()?;
     let mut reader = Reader::new(&raw);
@@ -115,9 +111,9 @@ pub(super) fn from_image(
 }
 
 /// Appends `varint raw_len ‖ length-prefixed zstd frame`.
-pub(super) fn compress(out: &mut Vec<u8>, raw: &[u8], level: i32) {
+pub(super) fn compress(out: &mut Vec<u8>, raw: &[u8]) {
     put_varint(out, raw.len() as u64);
-    let frame = zstd::bulk::compress(raw, level).expect("memory to memory");
+    let frame = zstd::bulk::compress(raw, LOG_LEVEL).expect("memory to memory");
     put_bytes(out, &frame);
 }
 
@@ -135,8 +131,8 @@ fn put_row(out: &mut Vec<u8>, row: &StoredRecord, handles: &Handles) {
     let meta = &row.meta;
     let prev = meta.prev.and_then(|handle| handles.open(handle)).map_or(0, |(_, local)| local);
     put_varint(out, meta.local_no.into());
+    put_varint(out, meta.first_no.into());
     put_varint(out, prev.into());
-    out.extend_from_slice(&meta.stable_id);
     put_bytes(out, meta.resource_type.as_bytes());
     put_varint(out, meta.quality.into());
     out.push(meta.date.is_some().into());
@@ -145,8 +141,6 @@ fn put_row(out: &mut Vec<u8>, row: &StoredRecord, handles: &Handles) {
     }
     out.push(meta.confidentiality);
     put_bytes(out, &row.bytes);
-    put_bytes(out, &row.summary);
-    put_bytes(out, row.text.as_bytes());
     put_varint(out, row.keywords.len() as u64);
     for keyword in &row.keywords {
         put_bytes(out, keyword.system.as_bytes());
@@ -163,12 +157,11 @@ fn read_row(
     patient_no: PatientNo,
     handles: &Handles,
 ) -> Result<StoredRecord, Malformed> {
-    let local_no = reader.varint32()?;
+    let (local_no, first_no) = (reader.varint32()?, reader.varint32()?);
     let prev = match reader.varint32()? {
         0 => None,
         local => Some(handles.seal(patient_no, local)),
     };
-    let stable_id = reader.array()?;
     let resource_type = reader.text()?;
     let quality = reader.varint32()?;
     let date = match reader.byte()? {
@@ -181,19 +174,18 @@ fn read_row(
         kind: Kind::from_resource_type(&resource_type),
         patient_no,
         local_no,
+        first_no,
         resource_type,
-        stable_id,
         quality,
         date,
         confidentiality: reader.byte()?,
-        current: false,
+        current: true,
     };
     let bytes = reader.bytes()?.to_vec();
-    let summary = reader.bytes()?.to_vec();
-    let text = reader.text()?;
     let count = reader.count()?;
-    let keywords = (0..count).map(|_| read_keyword(reader)).collect::<Result<_, _>>()?;
-    Ok(StoredRecord { meta, bytes, keywords, text, summary })
+    let keywords = (0..count).map(|_| read_keyword(reader)).collect::<Result<Vec<_>, _>>()?;
+    let summary = summary::to_bytes(&meta, &keywords);
+    Ok(StoredRecord { meta, bytes, keywords, summary })
 }
 
 fn read_keyword(reader: &mut Reader<'_>) -> Result<Keyword, Malformed> {
@@ -207,7 +199,7 @@ fn read_keyword(reader: &mut Reader<'_>) -> Result<Keyword, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -217,51 +209,61 @@ mod tests {
         Handles::new(Secret::new([1; 32]))
     }
 
+    /// A record of patient 5 without content.
+    pub(in crate::vault) fn plain_record(local_no: u32) -> StoredRecord {
+        let meta = RecordMeta {
+            handle: handles().seal(PatientNo(5), local_no),
+            prev: None,
+            kind: Kind::Condition,
+            patient_no: PatientNo(5),
+            local_no,
+            first_no: local_no,
+            resource_type: "Condition".into(),
+            quality: 0,
+            date: None,
+            confidentiality: 0,
+            current: true,
+        };
+        let summary = summary::to_bytes(&meta, &[]);
+        StoredRecord { meta, bytes: b"{}".to_vec(), keywords: Vec::new(), summary }
+    }
+
     prop_compose! {
-        fn any_record()(
-            local_no in 1_u32.., prev in any::<Option<u32>>(), stable_id in any::<[u8; 16]>(),
+        pub(in crate::vault) fn any_record()(
+            local_no in 1_u32.., first_no in 1_u32.., prev in any::<Option<u32>>(),
             quality in any::<u32>(), date in any::<Option<i64>>(), confidentiality in 0_u8..3,
             bytes in proptest::collection::vec(any::<u8>(), 0..300), text in ".{0,30}",
             assertion in 0_usize..6, weight in any::<u32>(),
         ) -> StoredRecord {
-            StoredRecord {
-                meta: RecordMeta {
-                    handle: handles().seal(PatientNo(5), local_no),
-                    prev: prev.filter(|n| *n > 0).map(|n| handles().seal(PatientNo(5), n)),
-                    kind: Kind::Condition,
-                    patient_no: PatientNo(5),
-                    local_no,
-                    resource_type: "Condition".into(),
-                    stable_id,
-                    quality,
-                    date,
-                    confidentiality,
-                    current: false,
-                },
-                bytes,
-                keywords: vec![Keyword {
-                    system: text.clone(),
-                    code: "c".into(),
-                    display: text.clone(),
-                    assertion: ASSERTIONS[assertion],
-                    weight,
-                }],
-                text,
-                summary: b"{}".to_vec(),
-            }
+            let mut record = plain_record(local_no);
+            record.meta.prev = prev.filter(|n| *n > 0).map(|n| handles().seal(PatientNo(5), n));
+            record.meta.first_no = first_no;
+            record.meta.quality = quality;
+            record.meta.date = date.map(|date| date >> 20);
+            record.meta.confidentiality = confidentiality;
+            record.bytes = bytes;
+            record.keywords = vec![Keyword {
+                system: text.clone(),
+                code: "c".into(),
+                display: text,
+                assertion: ASSERTIONS[assertion],
+                weight,
+            }];
+            record.summary = summary::to_bytes(&record.meta, &record.keywords);
+            record
         }
     }
 
     proptest! {
         #[test]
         fn rows_round_trip(records in proptest::collection::vec(any_record(), 0..6)) {
-            let image = to_image(&records.iter().collect::<Vec<_>>(), &handles(), 3);
-            prop_assert_eq!(from_image(&image, PatientNo(5), &handles()), Ok(records));
+            let rows = to_log(&records, &handles());
+            prop_assert_eq!(from_log(&rows, PatientNo(5), &handles()), Ok(records));
         }
 
         #[test]
-        fn foreign_images_never_panic(image in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = from_image(&image, PatientNo(5), &handles());
+        fn foreign_rows_never_panic(rows in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = from_log(&rows, PatientNo(5), &handles());
         }
     }
 }

@@ -105,6 +105,40 @@ impl Segments {
         Ok(places)
     }
 
+    /// Starts the next segment, unless the growing one is empty.
+    pub(super) fn roll(&mut self) -> Result<(), EdgeError> {
+        if self.length > FILE_HEADER_BYTES as u64 {
+            *self = Self::start(&self.folder, self.store_id, self.number + 1)?;
+        }
+        Ok(())
+    }
+
+    /// The segments there are, with their lengths.
+    pub(super) fn list(&self) -> Result<Vec<(u64, u64)>, EdgeError> {
+        let failed = |source| EdgeError::io(&self.folder, source);
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let number = name.strip_suffix(".seg").map(|hex| u64::from_str_radix(hex, 16));
+            if let Some(Ok(number)) = number {
+                found.push((number, entry.metadata().map_err(failed)?.len()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Bytes of all segments.
+    pub(super) fn total(&self) -> Result<u64, EdgeError> {
+        Ok(self.list()?.iter().map(|(_, length)| length).sum())
+    }
+
+    /// Removes a segment that nothing names.
+    pub(super) fn remove(&self, number: u64) -> Result<(), EdgeError> {
+        local::remove(&path(&self.folder, number))
+    }
+
     /// Number and length of the growing segment, for the catalogue.
     pub(super) const fn growing(&self) -> (u64, u64) {
         (self.number, self.length)

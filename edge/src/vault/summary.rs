@@ -92,7 +92,7 @@ mod tests {
             patient_no: PatientNo(1),
             local_no: 1,
             resource_type: "Condition".into(),
-            stable_id: [0; 16],
+            first_no: 1,
             quality: 0,
             date: Some(1_798_761_600),
             confidentiality: 0,

@@ -44,7 +44,7 @@ pub(crate) fn record(
     let resource = Value::object([
         ("resourceType", Value::string(kind)),
         ("id", Value::string(ids::uuid_text(&stable(name)))),
-        ("note", Value::string(format!("{MARKER} {value}"))),
+        ("conclusion", Value::string(format!("{MARKER} disease of the heart, {value}"))),
         ("code", Value::object([("coding", Value::Array(vec![coding]))])),
         ("basedOn", Value::Array(references.collect())),
     ]);
@@ -275,13 +275,14 @@ fn an_altered_record_opens_and_stays_altered() {
     let vault = open(dir.path(), &keys);
     let records = vault.accept(&patient_item("a", 2)).expect("accepted").records;
     vault.flush().expect("flushed");
-    let alter = |value: &mut Value| value.set("note", Value::string("changed"));
+    let alter = |value: &mut Value| value.set("conclusion", Value::string("changed"));
     vault.alter_for_demo(records[1].handle, alter).expect("altered");
     drop(vault);
     let vault = open(dir.path(), &keys);
     for _ in 0..2 {
         let altered = vault.get(records[1].handle).expect("read").expect("opens");
-        let note = json::parse(&altered.bytes).expect("JSON").str_at("note").map(str::to_owned);
+        let note =
+            json::parse(&altered.bytes).expect("JSON").str_at("conclusion").map(str::to_owned);
         assert_eq!(note.as_deref(), Some("changed"));
         assert_eq!(vault.iter_metas().expect("read").len(), 3, "no record more");
         vault.flush().expect("flushed");

@@ -1,18 +1,16 @@
 //! What an item brings: patients are recognised, records numbered, references rewritten, and all of it becomes one change.
-use std::collections::{BTreeMap, BTreeSet};
-
-use aws_lc_rs::digest as sha2;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    Inner, Patient, RecordMeta, SHARED, Vault,
-    block::{self, BlockKey},
-    change::{Change, ItemResult, RowPart},
-    codec::{Malformed, Reader, put_varint},
+    Inner, Patient, RecordMeta, SHARED, Vault, block,
+    change::{Change, Joint, Part},
     crypt::{self, Secret},
+    dictionary::WRITE_LEVEL,
     flush::BLOCK_BYTES,
-    keys::{PatientKey, original_block_key},
-    patient::{PatientState, Versions},
-    row::{self, StoredRecord},
+    keys::{PatientKey, joint_block_key},
+    original::{self, Piece},
+    patient::{ItemEntry, PatientState, ResourceKey},
+    row::StoredRecord,
 };
 use crate::{
     error::EdgeError,
@@ -32,7 +30,7 @@ const SHARED_TYPES: [&str; 6] =
 /// What became of an item. It is durable.
 #[derive(Clone, Debug)]
 pub struct Accepted {
-    /// Its records, those that were there already included.
+    /// Its records, those that were there already included; of a repeated item those of its patients.
     pub records: Vec<RecordMeta>,
     /// The same item was accepted before; this is the first result.
     pub repeated: bool,
@@ -47,31 +45,27 @@ impl Vault {
     /// [`EdgeError::Input`] for a record of more than 15 MiB; [`EdgeError::Io`], [`EdgeError::Storage`] or
     /// [`EdgeError::Integrity`] if the store does not work: nothing of the item is kept then.
     pub fn accept(&self, standardized: &Standardized) -> Result<Accepted, EdgeError> {
-        let mut inner = self.inner();
-        let issues = standardized.issues.clone();
-        let item_id = standardized.item.item_id;
-        if let Some(result) = inner.item(&item_id)? {
-            let records = inner.metas(&result)?;
-            return Ok(Accepted { records, repeated: true, issues });
+        let accepted = self.accept_all(std::slice::from_ref(standardized))?.remove(0);
+        self.flush_if_due()?;
+        accepted
+    }
+
+    /// Stores items with one fsync: when this returns, all that were accepted are on disk. Each has its own result.
+    /// The caller flushes when it has looked at them ([`Vault::flush_if_due`]).
+    ///
+    /// # Errors
+    /// If the store does not work: then none of them is acknowledged. Those of one item stand in its place.
+    pub fn accept_all(
+        &self,
+        items: &[Standardized],
+    ) -> Result<Vec<Result<Accepted, EdgeError>>, EdgeError> {
+        let mut inner = self.inner()?;
+        let mut payloads = Vec::new();
+        let taken: Vec<_> = items.iter().map(|item| inner.take_in(item, &mut payloads)).collect();
+        if !payloads.is_empty() {
+            inner.append(&payloads)?;
         }
-        let mut draft = Draft::default();
-        draft.number(&mut inner, &standardized.records)?;
-        let records = draft.fill(&inner, &standardized.records, &standardized.coverage)?;
-        let owners = standardized.records.iter().zip(&draft.patients);
-        let owners: BTreeSet<_> =
-            owners.filter(|(r, _)| r.patient.is_some()).map(|(_, patient)| *patient).collect();
-        let result = ItemResult {
-            item_id,
-            records,
-            owners: if owners.is_empty() { vec![SHARED] } else { owners.into_iter().collect() },
-        };
-        let change = draft.into_change(&mut inner, &standardized.item, result.clone())?;
-        let payload = change.to_payload(&inner.keys, &inner.handles);
-        inner.wal.append(&[payload])?;
-        inner.apply(change);
-        let records = inner.metas(&result)?;
-        inner.flush_if_full()?;
-        Ok(Accepted { records, repeated: false, issues })
+        Ok(taken)
     }
 
     /// Changes a record's content in place and seals it again, under the same handle: it opens, and no longer proves.
@@ -87,7 +81,7 @@ impl Vault {
     ) -> Result<(), EdgeError> {
         let unknown =
             || EdgeError::input("no such record", handle.to_string(), "give a handle of this edge");
-        let mut inner = self.inner();
+        let mut inner = self.inner()?;
         let (number, local_no) = inner.handles.open(handle).ok_or_else(unknown)?;
         let mut record = inner.record(number, local_no)?.ok_or_else(unknown)?;
         let mut content = json::parse(&record.bytes)
@@ -96,26 +90,66 @@ impl Vault {
         record.bytes = canonical::to_bytes(&content);
         inner.touch(number)?;
         let patient = inner.patients.get(&number).ok_or_else(unknown)?;
-        let part = RowPart {
-            key: patient.key.clone(),
-            leaf_secret: patient.state.leaf_secret.clone(),
-            altered: true,
-            reserved: Vec::new(),
-            rows: vec![record],
-        };
+        let mut part = Part::of(patient.key.clone(), patient.state.leaf_secret.clone());
+        part.altered = true;
+        part.rows = vec![record];
         let change = Change { parts: vec![part], ..Change::default() };
         let payload = change.to_payload(&inner.keys, &inner.handles);
-        inner.wal.append(&[payload])?;
+        inner.append(&[payload])?;
         inner.apply(change);
         Ok(())
     }
 }
 
 impl Inner {
-    fn metas(&self, result: &ItemResult) -> Result<Vec<RecordMeta>, EdgeError> {
+    /// Takes an item into memory and adds its frame; the caller makes the frames durable before anything is told.
+    fn take_in(
+        &mut self,
+        standardized: &Standardized,
+        payloads: &mut Vec<Vec<u8>>,
+    ) -> Result<Accepted, EdgeError> {
+        let issues = standardized.issues.clone();
+        let item = &standardized.item;
+        let mut draft = Draft::default();
+        draft.number(self, &standardized.records)?;
+        if let Some(places) = self.known_item(item, &draft)? {
+            let records = self.metas(&places)?;
+            return Ok(Accepted { records, repeated: true, issues });
+        }
+        let places = draft.fill(self, &standardized.records, &standardized.coverage)?;
+        let change = draft.into_change(self, item, &standardized.records, &places)?;
+        payloads.push(change.to_payload(&self.keys, &self.handles));
+        self.apply(change);
+        let records = self.metas(&places)?;
+        Ok(Accepted { records, repeated: false, issues })
+    }
+
+    /// What an item became when it came first, by the patients that are recognised in it.
+    fn known_item(
+        &self,
+        item: &Item,
+        draft: &Draft,
+    ) -> Result<Option<Vec<(PatientNo, u32)>>, EdgeError> {
+        let key = original::key_of(&item.item_id);
+        let mut places = None;
+        for number in draft.drafts.keys() {
+            let known = self.patients.get(number).and_then(|patient| patient.ids.item(&key));
+            if let Some(entry) = known {
+                let locals = entry.locals.iter().map(|local| (*number, *local));
+                places.get_or_insert_with(Vec::new).extend(locals);
+            }
+        }
+        Ok(places)
+    }
+
+    fn metas(&self, places: &[(PatientNo, u32)]) -> Result<Vec<RecordMeta>, EdgeError> {
         let mut metas = Vec::new();
-        for (patient, local_no) in &result.records {
-            metas.extend(self.record(*patient, *local_no)?.map(|record| record.meta));
+        for (number, local_no) in places {
+            let patient = self.patients.get(number);
+            match patient.and_then(|patient| Some((patient, patient.fresh.get(local_no)?))) {
+                Some((patient, row)) => metas.push(patient.marked_meta(row.meta.clone())),
+                None => metas.extend(self.record(*number, *local_no)?.map(|record| record.meta)),
+            }
         }
         Ok(metas)
     }
@@ -124,6 +158,11 @@ impl Inner {
         let parts = [identifier.system.as_bytes(), &[0], identifier.value.as_bytes()];
         let hash = crypt::hmac(&self.keys.alias, &parts);
         hash[..16].try_into().expect("half of 32 bytes")
+    }
+
+    fn resource_key(&self, stable_id: &[u8; 16]) -> ResourceKey {
+        let hash = crypt::hmac(&self.keys.alias, &[b"msnet stable id v1", stable_id]);
+        hash[..8].try_into().expect("a quarter of 32 bytes")
     }
 
     fn aliased(&self, alias: &[u8; 16]) -> Result<Option<PatientNo>, EdgeError> {
@@ -151,9 +190,13 @@ struct PatientDraft {
     key: PatientKey,
     leaf_secret: Secret,
     next_local: u32,
-    /// Versions noted by this item; they hide those of the state.
-    ids: BTreeMap<[u8; 16], Versions>,
-    reserved: Vec<([u8; 16], u32)>,
+    /// Numbers from here on are given by this item.
+    start: u32,
+    /// Resources that this item names first.
+    named: Vec<(ResourceKey, u32)>,
+    known: HashMap<ResourceKey, u32>,
+    /// First → latest version, of the resources this item brings.
+    latest: BTreeMap<u32, u32>,
     rows: Vec<StoredRecord>,
 }
 
@@ -163,6 +206,13 @@ impl PatientDraft {
         self.next_local += 1;
         local_no
     }
+
+    fn name(&mut self, key: ResourceKey) -> u32 {
+        let first = self.take_number();
+        self.named.push((key, first));
+        self.known.insert(key, first);
+        first
+    }
 }
 
 /// What one item adds.
@@ -170,10 +220,10 @@ impl PatientDraft {
 struct Draft {
     drafts: BTreeMap<PatientNo, PatientDraft>,
     aliases: BTreeMap<[u8; 16], PatientNo>,
-    /// The patient of each record, in the order of the records.
-    patients: Vec<PatientNo>,
+    /// The patient and the first version's number of each record, in the order of the records.
+    places: Vec<(PatientNo, u32)>,
     /// Where each resource of this item is found: references between them hold whatever their order.
-    here: BTreeMap<[u8; 16], PatientNo>,
+    here: BTreeMap<ResourceKey, PatientNo>,
 }
 
 impl Draft {
@@ -186,14 +236,11 @@ impl Draft {
                 Some(identifier) => self.recognise(inner, identifier)?,
             };
             self.begin(inner, patient)?;
-            self.patients.push(patient);
-            self.here.insert(record.stable_id, patient);
-            if self.versions(inner, patient, &record.stable_id).is_none() {
-                let draft = self.drafts.get_mut(&patient).expect("begun above");
-                let first = draft.take_number();
-                let versions = Versions { first, latest: 0, digest: [0; 16] };
-                draft.ids.insert(record.stable_id, versions);
-            }
+            let key = inner.resource_key(&record.stable_id);
+            self.here.insert(key, patient);
+            let known = self.first(inner, patient, &key);
+            let draft = self.drafts.get_mut(&patient).expect("begun above");
+            self.places.push((patient, known.unwrap_or_else(|| draft.name(key))));
         }
         Ok(())
     }
@@ -224,32 +271,47 @@ impl Draft {
             return Ok(());
         }
         inner.touch(number)?;
-        let (key, state) = match inner.patients.get(&number) {
+        let (key, leaf_secret, next_local) = match inner.patients.get(&number) {
             Some(Patient { key, state, .. }) => {
-                (key.clone(), (state.leaf_secret.clone(), state.next_local))
+                (key.clone(), state.leaf_secret.clone(), state.next_local)
             }
             None => {
                 let key = PatientKey::draw(number, &inner.keys.kek);
                 let state = PatientState::new(Secret::random());
-                (key, (state.leaf_secret, state.next_local))
+                (key, state.leaf_secret, state.next_local)
             }
         };
         let draft = PatientDraft {
             key,
-            leaf_secret: state.0,
-            next_local: state.1,
-            ids: BTreeMap::new(),
-            reserved: Vec::new(),
+            leaf_secret,
+            next_local,
+            start: next_local,
+            named: Vec::new(),
+            known: HashMap::new(),
+            latest: BTreeMap::new(),
             rows: Vec::new(),
         };
         self.drafts.insert(number, draft);
         Ok(())
     }
 
-    fn versions(&self, inner: &Inner, patient: PatientNo, id: &[u8; 16]) -> Option<Versions> {
-        let drafted = self.drafts.get(&patient).and_then(|draft| draft.ids.get(id));
-        let stored = || inner.patients.get(&patient).and_then(|known| known.state.ids.get(id));
-        drafted.or_else(stored).copied()
+    /// The first version's number of a resource, if the patient has it or this item names it.
+    fn first(&self, inner: &Inner, patient: PatientNo, key: &ResourceKey) -> Option<u32> {
+        let stored = inner.patients.get(&patient).and_then(|known| known.ids.resources.get(key));
+        let drafted = || self.drafts.get(&patient)?.known.get(key);
+        stored.or_else(drafted).copied()
+    }
+
+    /// The latest version of a resource, if one has arrived.
+    fn latest(&self, inner: &Inner, patient: PatientNo, first: u32) -> Option<u32> {
+        let draft = self.drafts.get(&patient)?;
+        if let Some(latest) = draft.latest.get(&first) {
+            return Some(*latest);
+        }
+        if first >= draft.start {
+            return None;
+        }
+        inner.patients.get(&patient)?.state.latest(first)
     }
 
     /// Makes the rows; returns where each record is found, be it new or not.
@@ -259,10 +321,11 @@ impl Draft {
         records: &[StandardRecord],
         coverage: &Coverage,
     ) -> Result<Vec<(PatientNo, u32)>, EdgeError> {
-        let patients = self.patients.clone();
-        let places = records.iter().zip(patients);
+        let places = records.iter().zip(self.places.clone());
         places
-            .map(|(record, patient)| Ok((patient, self.row(inner, record, patient, coverage)?)))
+            .map(|(record, (patient, first))| {
+                Ok((patient, self.row(inner, record, patient, first, coverage)?))
+            })
             .collect()
     }
 
@@ -271,11 +334,11 @@ impl Draft {
         inner: &Inner,
         record: &StandardRecord,
         patient: PatientNo,
+        first_no: u32,
         coverage: &Coverage,
     ) -> Result<u32, EdgeError> {
-        let known = self.versions(inner, patient, &record.stable_id).expect("numbered before");
         let mut resource = record.resource.clone();
-        let id = inner.handles.seal(patient, known.first).to_string();
+        let id = inner.handles.seal(patient, first_no).to_string();
         resource.set("id", Value::string(id));
         drop_last_updated(&mut resource);
         self.rewrite(inner, &mut resource, patient)?;
@@ -287,37 +350,47 @@ impl Draft {
                 "split the attachment it carries",
             ));
         }
-        let digest = digest(&bytes);
-        // Rewriting may have noted other resources, not this one: `known` still holds.
-        if known.latest != 0 && known.digest == digest {
-            return Ok(known.latest);
+        let latest = self.latest(inner, patient, first_no);
+        if let Some(latest) = latest
+            && self.is_same(inner, patient, latest, &bytes)?
+        {
+            return Ok(latest);
         }
         let draft = self.drafts.get_mut(&patient).expect("begun with its number");
-        let local_no = if known.latest == 0 { known.first } else { draft.take_number() };
-        draft.ids.insert(record.stable_id, Versions { latest: local_no, digest, ..known });
+        let local_no = if latest.is_none() { first_no } else { draft.take_number() };
+        draft.latest.insert(first_no, local_no);
         let handle = |local_no| inner.handles.seal(patient, local_no);
         let meta = RecordMeta {
             handle: handle(local_no),
-            prev: (known.latest != 0).then(|| handle(known.latest)),
+            prev: latest.map(handle),
             kind: record.kind,
             patient_no: patient,
             local_no,
+            first_no,
             resource_type: record.resource_type.clone(),
-            stable_id: record.stable_id,
             quality: quality_label(record.quality, coverage),
             date: record.date,
             confidentiality: confidentiality(&resource),
             current: true,
         };
         let summary = super::summary::to_bytes(&meta, &record.keywords);
-        draft.rows.push(StoredRecord {
-            meta,
-            bytes,
-            keywords: record.keywords.clone(),
-            text: record.text.clone(),
-            summary,
-        });
+        draft.rows.push(StoredRecord { meta, bytes, keywords: record.keywords.clone(), summary });
         Ok(local_no)
+    }
+
+    /// Whether a version has these bytes.
+    fn is_same(
+        &self,
+        inner: &Inner,
+        patient: PatientNo,
+        local_no: u32,
+        bytes: &[u8],
+    ) -> Result<bool, EdgeError> {
+        let drafted = self.drafts.get(&patient).map_or(&[][..], |draft| &draft.rows);
+        match drafted.iter().find(|row| row.meta.local_no == local_no) {
+            Some(row) => Ok(row.bytes == bytes),
+            None => Ok(inner.record(patient, local_no)?.is_some_and(|row| row.bytes == bytes)),
+        }
     }
 
     /// Rewrites references `Type/<stable id>` to handles, in place.
@@ -351,118 +424,95 @@ impl Draft {
     ///
     /// A stable id derives from the person's data, so it may not stay in bytes that leave the edge.
     fn resolve(&mut self, inner: &Inner, kind: &str, id: [u8; 16], patient: PatientNo) -> Handle {
-        let wanted = [self.here.get(&id).copied(), Some(patient), Some(SHARED)];
+        let key = inner.resource_key(&id);
+        let wanted = [self.here.get(&key).copied(), Some(patient), Some(SHARED)];
         for owner in wanted.into_iter().flatten() {
-            if let Some(versions) = self.versions(inner, owner, &id) {
-                return inner.handles.seal(owner, versions.first);
+            if let Some(first) = self.first(inner, owner, &key) {
+                return inner.handles.seal(owner, first);
             }
         }
         let owner = if SHARED_TYPES.contains(&kind) { SHARED } else { patient };
         let draft = self.drafts.get_mut(&owner).expect("a draft for each patient of the item");
-        let first = draft.take_number();
-        draft.ids.insert(id, Versions { first, latest: 0, digest: [0; 16] });
-        draft.reserved.push((id, first));
+        let first = draft.name(key);
         inner.handles.seal(owner, first)
     }
 
     fn into_change(
         self,
-        inner: &mut Inner,
+        inner: &Inner,
         item: &Item,
-        result: ItemResult,
+        records: &[StandardRecord],
+        places: &[(PatientNo, u32)],
     ) -> Result<Change, EdgeError> {
-        let mut owners = Vec::new();
-        for owner in &result.owners {
-            match self.drafts.get(owner) {
-                Some(draft) => owners.push(draft.key.clone()),
-                None => {
-                    // An item without records belongs to nobody: its bytes go under the shared key.
-                    inner.touch(*owner)?;
-                    let known = inner.patients.get(owner).map(|patient| patient.key.clone());
-                    owners.push(known.unwrap_or_else(|| PatientKey::draw(*owner, &inner.keys.kek)));
-                }
+        let of_somebody = records.iter().zip(places).filter(|(r, _)| r.patient.is_some());
+        let mut owners: BTreeSet<PatientNo> =
+            of_somebody.map(|(_, (patient, _))| *patient).collect();
+        if owners.is_empty() {
+            owners.insert(SHARED); // an item that belongs to nobody: its bytes go under the shared key
+        }
+        let joint = (owners.len() > 1).then(|| {
+            let keys: Vec<&PatientKey> =
+                owners.iter().map(|owner| &self.drafts[owner].key).collect();
+            Joint {
+                item_id: item.item_id,
+                owners: owners.iter().copied().collect(),
+                sealed: seal_joint(inner, &keys, item),
+            }
+        });
+        let mut parts = Vec::new();
+        for (number, draft) in self.drafts {
+            let locals: Vec<u32> = places
+                .iter()
+                .filter(|(owner, _)| *owner == number)
+                .map(|(_, local)| *local)
+                .collect();
+            let owns = owners.contains(&number);
+            let key = original::key_of(&item.item_id);
+            let entry = owns.then(|| ItemEntry { key, joint: joint.is_some(), locals });
+            let pieces = if owns && joint.is_none() { original::pieces(item) } else { Vec::new() };
+            if entry.is_some() || !draft.named.is_empty() || !draft.rows.is_empty() {
+                parts.extend(draft_parts(draft, entry, pieces));
             }
         }
-        let key = original_block_key(&owners.iter().collect::<Vec<_>>());
-        let originals = seal_original(&inner.keys.store_id, &key, item);
-        let adds = |draft: &PatientDraft| !draft.rows.is_empty() || !draft.reserved.is_empty();
-        let drafts = self.drafts.into_values().filter(adds);
-        let mut parts: Vec<RowPart> = drafts.flat_map(row_parts).collect();
-        for owner in owners {
-            if parts.iter().all(|part| part.key.patient != owner.patient) {
-                parts.push(RowPart {
-                    key: owner,
-                    leaf_secret: Secret::random(),
-                    altered: false,
-                    reserved: Vec::new(),
-                    rows: Vec::new(),
-                });
-            }
-        }
-        let aliases = self.aliases.into_iter().collect();
-        Ok(Change { item: Some(result), aliases, parts, originals })
+        Ok(Change { joint, aliases: self.aliases.into_iter().collect(), parts })
     }
 }
 
 /// A patient's draft in parts that each fit a block.
-fn row_parts(draft: PatientDraft) -> Vec<RowPart> {
-    let part = |reserved, rows| RowPart {
-        key: draft.key.clone(),
-        leaf_secret: draft.leaf_secret.clone(),
-        altered: false,
-        reserved,
-        rows,
-    };
-    let mut parts = vec![part(draft.reserved.clone(), Vec::new())];
+fn draft_parts(draft: PatientDraft, item: Option<ItemEntry>, pieces: Vec<Piece>) -> Vec<Part> {
+    let mut first = Part::of(draft.key, draft.leaf_secret);
+    first.named = draft.named;
+    first.item = item;
+    let mut parts = vec![first];
     let mut bytes = 0;
     for row in draft.rows {
         bytes += row.size();
         if bytes > BLOCK_BYTES {
             bytes = row.size();
-            parts.push(part(Vec::new(), Vec::new()));
+            parts.push(parts[0].another());
         }
         parts.last_mut().expect("begins with one").rows.push(row);
+    }
+    for piece in pieces {
+        bytes += piece.bytes.len();
+        if bytes > BLOCK_BYTES || parts.last().is_some_and(|part| part.piece.is_some()) {
+            bytes = piece.bytes.len();
+            parts.push(parts[0].another());
+        }
+        parts.last_mut().expect("begins with one").piece = Some(piece);
     }
     parts
 }
 
-/// Seals the bytes of an item in pieces: `item_id 16 ‖ varint piece ‖ varint pieces ‖ varint raw_len ‖ zstd frame`.
-fn seal_original(store_id: &[u8; 16], key: &BlockKey, item: &Item) -> Vec<Vec<u8>> {
-    let pieces: Vec<&[u8]> = item.bytes.chunks(BLOCK_BYTES).collect();
-    let seal = |(number, piece): (usize, &&[u8])| {
-        let mut image = item.item_id.to_vec();
-        put_varint(&mut image, number as u64);
-        put_varint(&mut image, pieces.len() as u64);
-        row::compress(&mut image, piece, 9);
-        block::seal(store_id, key, 0, &image)
+/// Seals the bytes of an item under the keys of several patients.
+fn seal_joint(inner: &Inner, keys: &[&PatientKey], item: &Item) -> Vec<Vec<u8>> {
+    let key = joint_block_key(keys);
+    let newest = inner.dictionaries.newest();
+    let seal = |piece: &Piece| {
+        let image = original::to_image(&[piece], newest, WRITE_LEVEL);
+        block::seal(&inner.keys.store_id, &key, 0, &image)
     };
-    pieces.iter().enumerate().map(seal).collect()
-}
-
-/// Opens what [`seal_original`] made.
-pub(super) fn read_original(
-    store_id: &[u8; 16],
-    key: &BlockKey,
-    sealed: &[Vec<u8>],
-    item_id: &[u8; 16],
-) -> Result<Vec<u8>, super::change::FrameError> {
-    let (mut bytes, pieces) = (Vec::new(), sealed.len() as u64);
-    for (number, sealed) in sealed.iter().enumerate() {
-        let image = block::open(store_id, &key.secret, sealed)?;
-        let mut reader = Reader::new(&image);
-        let named = (reader.array()?, reader.varint()?, reader.varint()?);
-        if named != (*item_id, number as u64, pieces) {
-            return Err(Malformed.into());
-        }
-        bytes.extend(row::decompress(&mut reader)?);
-    }
-    Ok(bytes)
-}
-
-/// SHA-256 of canonical bytes, first half.
-pub(super) fn digest(bytes: &[u8]) -> [u8; 16] {
-    let hash = sha2::digest(&sha2::SHA256, bytes);
-    hash.as_ref()[..16].try_into().expect("half of 32 bytes")
+    original::pieces(item).iter().map(seal).collect()
 }
 
 /// Completeness, conformance, timeliness, coverage, a byte 0–100 each.
