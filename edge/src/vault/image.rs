@@ -826,13 +826,14 @@ mod tests {
 
         #[test]
         fn a_changed_image_is_refused_or_read_and_never_panics(
-            records in proptest::collection::vec(any_record(), 1..4), at: usize, with: u8,
+            records in proptest::collection::vec(any_record(), 1..4),
+            at: proptest::sample::Index,
+            with: u8,
         ) {
             let records = unique(records);
             let raw = columns(&records.iter().collect::<Vec<_>>(), &handles()).finish();
             let mut changed = raw.clone();
-            let at = at % changed.len();
-            changed[at] ^= with;
+            *at.get_mut(&mut changed) ^= with;
             let mut image = Vec::new();
             put_varint(&mut image, VERSION);
             put_varint(&mut image, records.len() as u64);
