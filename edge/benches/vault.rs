@@ -1,18 +1,16 @@
 //! The stores of an edge, measured: what ingest costs, what a record takes, how long a read takes.
 //!
-//! Data: the Synthea bundles of the samples (`MSNET_SAMPLES`), multiplied with fresh ids; `MSNET_COPIES` says how often. Texts repeat from
-//! copy to copy, which flatters whatever finds repetition, here and in the baselines alike.
+//! Data: the FHIR files (`.json`, `.ndjson`) of the folder that `MSNET_SAMPLES` names, else the demo's, multiplied with fresh
+//! ids; `MSNET_COPIES` says how often. Texts repeat from copy to copy, which flatters whatever finds repetition, here and in
+//! the baselines alike.
 #![expect(clippy::print_stdout, reason = "a report")]
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use edge::{
     ingest,
     intake::Intake,
     keys::Keys,
-    model::{Form, Standardized, ids},
+    model::{Standardized, ids},
     standardize::{Tables, standardize},
 };
 
@@ -28,11 +26,11 @@ fn main() {
     let copies = std::env::var("MSNET_COPIES").ok().and_then(|n| n.parse().ok()).unwrap_or(40);
     let samples = std::env::var("MSNET_SAMPLES");
     let samples =
-        samples.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/samples").into());
-    let samples = Path::new(&samples).join("fhir/bundles");
+        samples.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/data/demo/hospital-a").into());
     let mut files: Vec<_> = std::fs::read_dir(samples)
         .expect("samples")
         .map(|entry| entry.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json" || end == "ndjson"))
         .collect();
     files.sort();
     let files: Vec<String> =
@@ -57,8 +55,7 @@ fn main() {
             let text = with_fresh_ids(file, copy);
             bytes += text.len();
             let started = Instant::now();
-            for item in ingest::read(SOURCE, Some(Form::FhirJson), text.as_bytes()).expect("reads")
-            {
+            for item in ingest::read(SOURCE, None, text.as_bytes()).expect("reads") {
                 batch.push(standardize(&item, &tables).expect("standardizes"));
             }
             mapping += started.elapsed();

@@ -178,6 +178,12 @@ impl Piece<'_> {
     fn is_capitalised(&self) -> bool {
         self.text.starts_with(char::is_uppercase)
     }
+
+    /// A title or an initial: the point behind it ends no sentence.
+    fn is_shortened(&self) -> bool {
+        self.is_capitalised()
+            && (self.text.len() == 1 || TITLES.contains(&self.text.to_lowercase().as_str()))
+    }
 }
 
 /// A text without its people, and what was removed, in order.
@@ -259,7 +265,8 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
             out.push(Piece { text: &text[from..end], start: from, opens });
         }
         if matches!(character, '.' | '!' | '?' | '\n' | ':' | ';') && start.is_none() {
-            opens = true;
+            let shortens = character == '.' && out.last().is_some_and(Piece::is_shortened);
+            opens = opens || !shortens;
         }
     }
     out

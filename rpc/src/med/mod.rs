@@ -8,7 +8,7 @@ mod abi;
 
 use std::{sync::Arc, time::Instant};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::SolEvent as _;
 use chain::{
     executor::call::{BlockOverrides, CallOutcome, CallRequest, CallStatus, StateOverrides},
@@ -319,10 +319,40 @@ pub fn grant(context: &Context, args: &Args) -> RpcResult {
     Ok(out)
 }
 
-/// `med_getDelivery`.
+/// `med_getDelivery`: the page is found by grant and number, which the offer told with the id.
 pub fn delivery(context: &Context, args: &Args) -> RpcResult {
     let (id, options): (B256, Options) = args.read()?;
-    page(context, "med_getDelivery", "Lens.deliveryPage", id, &options)
+    let scene = Scene::new(context, options.at, "med_getDelivery")?;
+    let offers = logs(&scene, DELIVERIES.contract, &[data(DELIVERIES.event), data(id)])?;
+    let Some(place) = offers.first().and_then(grant_and_number) else {
+        let seen = scene.view("DeliveryLedger.delivery", &[id])?;
+        let answer = json!({"deliveryId": data(id), "delivery": seen.answer});
+        return scene.envelope(&seen, answer, options.has_proof);
+    };
+    let seen = scene.view(DELIVERIES.view, &place)?;
+    let mut answer = seen.answer.clone();
+    tell_place(&mut answer, &place);
+    scene.envelope(&seen, answer, options.has_proof)
+}
+
+/// What a page that has an id of its own is asked with.
+fn by_id(log: &Value) -> Option<Vec<B256>> {
+    Some(vec![B256::from_json(&log["topics"][1]).ok()?])
+}
+
+/// What a delivery's page is asked with, from `DeliveryOffered`.
+fn grant_and_number(log: &Value) -> Option<Vec<B256>> {
+    let grant = B256::from_json(&log["topics"][2]).ok()?;
+    let words = Bytes::from_json(&log["data"]).ok()?;
+    Some(vec![grant, B256::from_slice(words.get(..32)?)])
+}
+
+/// A page that is found by grant and number says them.
+fn tell_place(page: &mut Value, place: &[B256]) {
+    if let [grant, number] = place {
+        page["grantId"] = data(grant);
+        page["seq"] = quantity(U256::from_be_bytes(number.0));
+    }
 }
 
 /// `med_getComplaint`: with the events of its way, each with its block and transaction.
@@ -382,6 +412,8 @@ struct List {
     /// Bytes of an id.
     id_bytes: usize,
     view: &'static str,
+    /// What the page is asked with, from that event's log.
+    arguments: fn(&Value) -> Option<Vec<B256>>,
     criteria: &'static [(&'static str, &'static [&'static str])],
 }
 
@@ -391,6 +423,7 @@ const INSTITUTIONS: List = List {
     event: InstitutionRegistry::InstitutionApplied::SIGNATURE_HASH,
     id_bytes: 16,
     view: "Lens.institutionPage",
+    arguments: by_id,
     criteria: &[("kind", &["/institution/kind"]), ("status", &["/status"])],
 };
 
@@ -400,6 +433,7 @@ const DATASETS: List = List {
     event: DatasetCatalog::DatasetPublished::SIGNATURE_HASH,
     id_bytes: 16,
     view: "DatasetCatalog.dataset",
+    arguments: by_id,
     criteria: &[
         ("owner", &["/owner"]),
         ("categories", &["/categories"]),
@@ -414,6 +448,7 @@ const GRANTS: List = List {
     event: AccessRegistry::AccessRequested::SIGNATURE_HASH,
     id_bytes: 32,
     view: "Lens.grantPage",
+    arguments: by_id,
     criteria: &[
         ("requester", &["/grant/requester"]),
         ("owner", &["/grant/owner"]),
@@ -428,7 +463,8 @@ const DELIVERIES: List = List {
     event: DeliveryLedger::DeliveryOffered::SIGNATURE_HASH,
     id_bytes: 32,
     view: "Lens.deliveryPage",
-    criteria: &[("grant", &["/delivery/grantId"]), ("state", &["/delivery/state"])],
+    arguments: grant_and_number,
+    criteria: &[("grant", &["/grantId"]), ("state", &["/delivery/state"])],
 };
 
 const COMPLAINTS: List = List {
@@ -437,6 +473,7 @@ const COMPLAINTS: List = List {
     event: Supervision::ComplaintFiled::SIGNATURE_HASH,
     id_bytes: 32,
     view: "Lens.casePage",
+    arguments: by_id,
     criteria: &[
         ("party", &["/complaint/complainant", "/complaint/respondent"]),
         ("stage", &["/complaint/stage"]),
@@ -449,6 +486,7 @@ const JOBS: List = List {
     event: ComputeJobs::JobOrdered::SIGNATURE_HASH,
     id_bytes: 32,
     view: "Lens.jobPage",
+    arguments: by_id,
     criteria: &[
         ("customer", &["/job/customer"]),
         ("service", &["/job/service"]),
@@ -516,15 +554,18 @@ fn list(context: &Context, args: &Args, list: &List) -> RpcResult {
     let limit = options.limit.unwrap_or(USUAL_ITEMS).clamp(1, MOST_ITEMS);
     let scene = Scene::new(context, options.at, list.method)?;
     let logs = logs(&scene, list.contract, &[data(list.event)])?;
-    let ids = logs.iter().filter_map(|log| B256::from_json(&log["topics"][1]).ok());
+    let found = logs
+        .iter()
+        .filter_map(|log| Some((B256::from_json(&log["topics"][1]).ok()?, (list.arguments)(log)?)));
     let start = usize::try_from(options.cursor.unwrap_or(0)).unwrap_or(usize::MAX);
     let (mut items, mut next) = (Vec::new(), Value::Null);
-    for (index, id) in ids.enumerate().skip(start) {
+    for (index, (id, arguments)) in found.enumerate().skip(start) {
         if items.len() as u64 == limit || index - start == MOST_LOOKS {
             next = quantity(index);
             break;
         }
-        let page = scene.view(list.view, &[id])?.answer;
+        let mut page = scene.view(list.view, &arguments)?.answer;
+        tell_place(&mut page, &arguments);
         let is_wanted = wanted.iter().all(|(name, value)| {
             let places = known(name).map_or(&[][..], |(_, places)| places);
             places
@@ -543,5 +584,35 @@ fn is_same(found: &Value, wanted: &Value) -> bool {
     match (found.as_str(), wanted.as_str()) {
         (Some(found), Some(wanted)) => found.eq_ignore_ascii_case(wanted),
         _ => found == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_is_found_by_what_its_offer_tells() {
+        let (grant, delivery) = (B256::repeat_byte(1), B256::repeat_byte(2));
+        let event = DeliveryLedger::DeliveryOffered {
+            deliveryId: delivery,
+            grantId: grant,
+            seq: 7,
+            offerHash: B256::repeat_byte(3),
+            receiptBy: 4,
+            keyWithin: alloy_primitives::Uint::from(5),
+            ackWithin: alloy_primitives::Uint::from(6),
+        };
+        let told = event.encode_log_data();
+        let topics: Vec<Value> = told.topics().iter().map(data).collect();
+        let mut log = json!({"topics": topics, "data": data(&told.data)});
+        let place = vec![grant, B256::from(U256::from(7))];
+        assert_eq!(by_id(&log), Some(vec![delivery]));
+        assert_eq!(grant_and_number(&log), Some(place.clone()));
+        let mut page = json!({});
+        tell_place(&mut page, &place);
+        assert_eq!(page, json!({"grantId": data(grant), "seq": "0x7"}));
+        log["data"] = json!("0x07");
+        assert_eq!(grant_and_number(&log), None);
     }
 }
