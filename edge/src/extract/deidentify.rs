@@ -589,21 +589,24 @@ fn by_place(
     // Capitalised words and initials beside a name belong to it: "Jane A. Doe".
     for _ in 0..2 {
         for at in 0..pieces.len() {
+            // A word that no list knows is a name once a name stands beside it; a common one needs a capital as well.
+            let is_unknown = kinds[at] == Some(Kind::Unknown);
             let beside = |other: Option<usize>| {
                 let kind = other.and_then(|o| kinds.get(o).copied().flatten());
-                matches!(kind, Some(Kind::Name | Kind::Unknown))
+                kind == Some(Kind::Name) || !is_unknown && kind == Some(Kind::Unknown)
             };
             let piece = &pieces[at];
-            let near = !piece.opens && beside(at.checked_sub(1)) && !pieces[at].opens
+            let near = !piece.opens && beside(at.checked_sub(1))
                 || beside(Some(at + 1)) && pieces.get(at + 1).is_some_and(|next| !next.opens);
             let letters = piece.text.chars().all(char::is_alphabetic);
             let joins = piece.is_capitalised()
                 && letters
                 && !TITLES.contains(&word(at).as_str())
                 && !DEGREES.contains(&word(at).as_str())
-                && (piece.text.chars().count() == 1 || !COMMON.contains(&word(at).as_str()))
-                && !terms.knows_word(&normalise(piece.text));
-            if kinds[at].is_none() && near && joins {
+                && (piece.text.chars().count() == 1
+                    || !COMMON.contains(&word(at).as_str())
+                        && !terms.knows_word(&normalise(piece.text)));
+            if (kinds[at].is_none() || is_unknown) && near && joins {
                 kinds[at] = Some(Kind::Name);
             }
         }

@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use crate::render::{data, quantity};
 
 /// The contracts whose views are asked, by name.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("Lens", include_str!("../../../contracts/abi/Lens.json")),
     ("DatasetCatalog", include_str!("../../../contracts/abi/DatasetCatalog.json")),
     ("Credibility", include_str!("../../../contracts/abi/Credibility.json")),
     ("RecordRegistry", include_str!("../../../contracts/abi/RecordRegistry.json")),
+    ("DeliveryLedger", include_str!("../../../contracts/abi/DeliveryLedger.json")),
     ("Directory", include_str!("../../../contracts/abi/Directory.json")),
     ("KeyRegistry", include_str!("../../../contracts/abi/KeyRegistry.json")),
 ];
@@ -398,6 +399,7 @@ mod tests {
             "Lens.casePage",
             "Lens.jobPage",
             "DatasetCatalog.dataset",
+            "DeliveryLedger.delivery",
             "Credibility.score",
             "RecordRegistry.batch",
             "KeyRegistry.subjectOf",
