@@ -582,6 +582,7 @@ fn by_place(
         } else if piece.digits() >= MANY_DIGITS
             && !is_year(piece.text)
             && !piece.text.contains(['%', '.'])
+            && !is_ratio(piece.text)
         {
             kinds[at] = Some(Kind::Number);
         }
@@ -611,6 +612,12 @@ fn by_place(
             }
         }
     }
+}
+
+/// A pressure of blood and its like: `120/80`, three digits a side at most.
+fn is_ratio(text: &str) -> bool {
+    let is_short = |side: &str| side.len() <= 3 && side.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('/').is_some_and(|(over, under)| is_short(over) && is_short(under))
 }
 
 /// Words that begin sentences and headings in notes, days, and what is written in capitals without being a name.
