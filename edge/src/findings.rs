@@ -114,10 +114,10 @@ pub fn line(line: &[u8], terms: &Terminology) -> Result<serde_json::Value, Strin
     line_by(line, terms, mentions)
 }
 
-/// As [`line`], by the dictionary alone, as keywords are found.
+/// As [`line()`], by the dictionary alone, as keywords are found.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn line_by_dictionary(line: &[u8], terms: &Terminology) -> Result<serde_json::Value, String> {
     line_by(line, terms, named)
 }
