@@ -83,10 +83,10 @@ contract KeysInvariantTest is Base {
         } catch {}
     }
 
-    /// @dev Keeps what a key was at a time that has come.
+    /// @dev Keeps what a key was at a time that is over: acts of the present second may still change it.
     function sample(uint256 pick, uint32 back) external {
         if (_samples.length == SAMPLES_MAX) return;
-        uint64 t = _now() - back % (20 * DAY);
+        uint64 t = _now() - 1 - back % (20 * DAY);
         bytes32 id = _pick(pick);
         _samples.push(Sample(id, t, keys.validAt(id, t)));
     }
