@@ -83,7 +83,8 @@ contract KeysInvariantTest is Base {
         } catch {}
     }
 
-    /// @dev Keeps what a key was at a time that is over: acts of the present second may still change it.
+    /// @dev Keeps what a key was at a time that is over: acts of the present second may still
+    /// change it.
     function sample(uint256 pick, uint32 back) external {
         if (_samples.length == SAMPLES_MAX) return;
         uint64 t = _now() - 1 - back % (20 * DAY);
